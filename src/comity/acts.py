@@ -130,12 +130,18 @@ class HeldRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
     held: Held
 
 
-class Hold(Act, frozen=True, tag="hold"):
-    """A receiver says what it durably keeps of another's log; every index up to `size` has an answer."""
+class Holding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, order=True):
+    """What a receiver keeps of one log: every index up to `size` has an answer, in ascending runs."""
 
     origin: Origin
     size: int
     runs: tuple[HeldRun, ...]
+
+
+class Hold(Act, frozen=True, tag="hold"):
+    """A receiver says what it durably keeps of others' logs: one act for all that one sync brought."""
+
+    logs: tuple[Holding, ...]
 
 
 class Closed(Act, frozen=True, tag="closed"):

@@ -56,6 +56,15 @@ class Ref(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str = "about"
 
 
+class Relayed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a relay's header repeats of the original, so that the release decision can be made by class."""
+
+    origin: Origin
+    office: OfficeId
+    kind: str
+    accord: int
+
+
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every statement says of itself. Fields of later versions are kept in the bytes.
 
@@ -74,6 +83,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     conduct: str = ""  # for requests and notifications: what they are about, from `vocab.Conduct`
     exercise: bool = False
     source: str = ""  # where the office had it from, as the office names its sources
+    relayed: Relayed | None = None  # only in a relay: whose statement it passes on
 
 
 class Statement(NamedTuple):
@@ -137,6 +147,8 @@ def decode_header(data: bytes) -> Header:
         raise Malformed(f"a {header.kind} without a marking: unmarked content is not released")
     if is_act(header.kind) and header.marking is not None:
         raise Malformed("an act carries no content and so no marking")
+    if (header.kind == INTEL_RELAY) != (header.relayed is not None):
+        raise Malformed("a relay, and nothing else, says whose statement it passes on")
     return header
 
 
