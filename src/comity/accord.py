@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from comity import acts as spine
 from comity import canon
 from comity.acts import AnyAct, Ballot, Join, Leave, Resume, Suspend
 from comity.canon import AccordId, Digest, PartyId
@@ -29,17 +30,29 @@ TEXT_MEDIA_TYPE: Final = "application/vnd.comity.accord+toml"
 # Every phase has a row, also the final ones: an absent row would be a silent gap.
 TRANSITIONS: Final[Mapping[Phase, Mapping[str, Phase]]] = MappingProxyType(
     {
-        Phase.DRAFT: {"sign": Phase.SIGNING},
-        Phase.SIGNING: {"sign": Phase.SIGNING, "last-signature": Phase.ACTIVE},
+        Phase.DRAFT: {"sign": Phase.SIGNING, "last-but-one-leaves": Phase.ENDED},
+        Phase.SIGNING: {
+            "sign": Phase.SIGNING,
+            "last-signature": Phase.ACTIVE,
+            "last-but-one-leaves": Phase.ENDED,
+        },
         Phase.ACTIVE: {
             "suspend": Phase.SUSPENDED,
             "leave": Phase.LEFT,
+            "expelled": Phase.LEFT,
             "amend": Phase.ACTIVE,
             "last-but-one-leaves": Phase.ENDED,
         },
-        Phase.SUSPENDED: {"resume": Phase.ACTIVE, "leave": Phase.LEFT, "last-but-one-leaves": Phase.ENDED},
-        Phase.LEFT: {},
-        Phase.ENDED: {},
+        Phase.SUSPENDED: {
+            "resume": Phase.ACTIVE,
+            "leave": Phase.LEFT,
+            "expelled": Phase.LEFT,
+            "last-but-one-leaves": Phase.ENDED,
+        },
+        # Leaving is final. Whom an amendment left out, a later one may name again, and it signs anew.
+        Phase.LEFT: {"readmitted": Phase.ACTIVE},
+        # Ballots cast before the others left may arrive after their leaving did.
+        Phase.ENDED: {"late-amendment": Phase.ACTIVE},
     }
 )
 
@@ -123,7 +136,7 @@ class SignedText(NamedTuple):
 
 
 def parse_text(data: bytes) -> SignedText:
-    """Read an accord's text. Raises `Malformed` or `TooLarge`, naming the line or field."""
+    """Read an accord's text. Raises `Malformed`, `TooLarge` or `Refused`, naming the line or field."""
     if len(data) > ACCORD_BYTES_MAX:
         raise TooLarge(f"an accord of {len(data)} bytes is over ACCORD_BYTES_MAX")
     try:
@@ -137,34 +150,41 @@ def parse_text(data: bytes) -> SignedText:
 
 def _check_text(text: Text) -> None:
     if text.form != 1:
-        raise Malformed(f"accord of form {text.form}; this node reads form 1", hint="upgrade this node")
+        raise Malformed(f"form: {text.form}; this node reads form 1", hint="upgrade this node")
     canon.slug(text.id, what="an accord")
     if not 1 <= text.version <= 9_999 or (text.version == 1) != (text.parent == ""):
-        raise Malformed("version 1 has no parent; every later version names the digest of the text it replaces")
-    if not 2 <= len(text.member) <= ACCORD_MEMBERS_MAX:
-        raise Malformed(f"{len(text.member)} members, where 2 to {ACCORD_MEMBERS_MAX} are allowed")
-    for member in text.member:
-        canon.party_id(member.party)
-        canon.unb64(member.root, what=f"the root key of {member.party}", length=32)
-        for office in member.offices:
-            canon.slug(office, what="an office")
-    if len({member.party for member in text.member}) != len(text.member):
-        raise Malformed("a party is named twice")
+        raise Malformed("parent: version 1 has no parent; every later version names the digest of the text it replaces")
+    _check_members(text.member)
     if not text.community.strip():
-        raise Malformed("an accord names the community that TLP:GREEN means in it")
+        raise Malformed("community: an accord names the one that TLP:GREEN means in it")
     if not text.areas:
-        raise Malformed("an accord opens at least one area")
+        raise Malformed("areas: an accord opens at least one")
     forbidden = set(text.terms.use) & BY_REQUEST_ONLY
     if forbidden:
         words = ", ".join(sorted(forbidden))
         raise Refused(
-            f"no accord can permit {words} in general: that takes a formal request which the author grants"
+            f"terms.use: no accord can permit {words} in general; that takes a formal request which the author grants"
         )
     for name, value in {**text.clocks, **text.retention}.items():
         try:
             seconds(value)
         except Malformed as error:
             raise Malformed(f"{name}: {error}") from error
+
+
+def _check_members(members: tuple[Member, ...]) -> None:
+    if not 2 <= len(members) <= ACCORD_MEMBERS_MAX:
+        raise Malformed(f"member: {len(members)} parties, where 2 to {ACCORD_MEMBERS_MAX} are allowed")
+    for member in members:
+        canon.party_id(member.party)
+        canon.unb64(member.root, what=f"the root key of {member.party}", length=32)
+        for office in member.offices:
+            canon.slug(office, what="an office")
+    if len({member.party for member in members}) != len(members):
+        raise Malformed("member: a party is named twice")
+    if len({member.root for member in members}) != len(members):
+        # One signature would count for two, and one holder of a key would vote twice.
+        raise Malformed("member: two parties share one root key")
 
 
 def seconds(duration: str) -> int:
@@ -187,7 +207,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """Where one member stands: the version it came in with and whether it takes part now."""
+    """Where one member stands: the version since which it is one without a break, and whether it takes part now."""
 
     member: Member
     since: int
@@ -229,10 +249,10 @@ def fold(
     """Add up an accord from its first text, later texts, who signed which, and the acts in its logs.
 
     1. The first text is in force once every member signed it. 2. From each text in force, at most
-    one successor passes: one ballot per party and parent, the earliest in its log. 3. Newcomers of an
-    amendment sign it themselves. 4. Suspensions and leavings are counted per member.
+    one successor passes: one ballot per party and parent, the earliest in its log, none after it left.
+    3. Newcomers of an amendment sign it themselves. 4. Suspensions and leavings are counted per member.
     """
-    placed = sorted(acts, key=lambda p: (p.party, p.generation, p.index))
+    placed = sorted(set(acts), key=_place)
     chain = [first]
     awaiting = tuple(m.party for m in first.text.member if m.party not in signatures.get(first.digest, frozenset()))
     by_parent: dict[str, list[SignedText]] = {}
@@ -265,31 +285,53 @@ def fold(
     )
 
 
+def _place(placed: Placed) -> tuple[PartyId, int, int, bytes]:
+    # A forked log has two acts at one place: their bytes decide, never which came first.
+    return placed.party, placed.generation, placed.index, spine.encode(placed.act)
+
+
 def _accord_phase(first: SignedText, awaiting: tuple[PartyId, ...], members: Mapping[PartyId, MemberState]) -> Phase:
+    if sum(state.phase is not Phase.LEFT for state in members.values()) < 2:
+        return Phase.ENDED
     if awaiting:
         return Phase.DRAFT if len(awaiting) == len(first.text.member) else Phase.SIGNING
-    remaining = [state for state in members.values() if state.phase is not Phase.LEFT]
-    return Phase.ACTIVE if len(remaining) >= 2 else Phase.ENDED
+    return Phase.ACTIVE
 
 
 def _member_phase(party: PartyId, placed: Iterable[Placed]) -> Phase:
-    own = [p.act for p in placed if p.party == party]
-    if any(isinstance(act, Leave) for act in own):
-        return Phase.LEFT
-    suspensions = sum(isinstance(act, Suspend) for act in own)
-    resumed = max((act.suspensions for act in own if isinstance(act, Resume)), default=0)
+    suspensions = resumed = 0
+    for place in placed:
+        if place.party != party:
+            continue
+        match place.act:
+            case Leave():
+                return Phase.LEFT
+            case Suspend():
+                suspensions += 1
+            case Resume(suspensions=ended):
+                # It ends those before it in its log, and none that is yet to come.
+                resumed = max(resumed, min(ended, suspensions))
     return Phase.SUSPENDED if suspensions > resumed else Phase.ACTIVE
 
 
 def _since(chain: list[SignedText], party: str) -> int:
-    return next(text.text.version for text in chain if text.text.member_of(party) is not None)
+    since = 0
+    for text in reversed(chain):
+        if text.text.member_of(party) is not None:
+            since = text.text.version
+        elif since:
+            break
+    return since
 
 
 def _ballots(placed: list[Placed]) -> tuple[dict[tuple[PartyId, Digest], Ballot], tuple[Placed, ...]]:
     first: dict[tuple[PartyId, Digest], Ballot] = {}
     doubles: list[Placed] = []
+    left: set[PartyId] = set()
     for place in placed:
-        if not isinstance(place.act, Ballot):
+        if isinstance(place.act, Leave):
+            left.add(place.party)
+        if not isinstance(place.act, Ballot) or place.party in left:
             continue
         key = (place.party, place.act.parent)
         if key in first:

@@ -28,8 +28,12 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=T
 
     def __post_init__(self) -> None:
         """Refuse an empty or negative run."""
-        if not 0 <= self.start < self.end:
-            raise ValueError(f"span {self.start}..{self.end} holds nothing")
+        _check_run(self.start, self.end)
+
+
+def _check_run(start: int, end: int) -> None:
+    if not 0 <= start < end:
+        raise ValueError(f"a run {start}..{end} holds nothing")
 
 
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="act"):
@@ -129,6 +133,10 @@ class HeldRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
     end: int
     held: Held
 
+    def __post_init__(self) -> None:
+        """Refuse an empty or negative run."""
+        _check_run(self.start, self.end)
+
 
 class Holding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, order=True):
     """What a receiver keeps of one log: every index up to `size` has an answer, in ascending runs."""
@@ -184,6 +192,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Every act known that bears on one statement, added up. Equal sets of acts give equal values.
 
     `tlp`, `pap`, `to` and `onward` are the narrowest said so far; `to` is None while no act names recipients.
+    `unnamed` says that an act narrowed to RED without naming anybody: only persons the marking names are left.
     """
 
     retracted: bool = False
@@ -191,6 +200,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     tlp: Tlp = Tlp.CLEAR
     pap: Pap = Pap.CLEAR
     to: tuple[str, ...] | None = None
+    unnamed: bool = False
     onward: bool = True
     consents: tuple[tuple[str, Instant], ...] = ()
     revoked: tuple[str, ...] = ()
@@ -214,7 +224,7 @@ NOBODY: Final = "-"
 
 def standing(acts: Iterable[AnyAct]) -> Standing:
     """Add up the author's own acts about one statement, in any order."""
-    retracted = erased = False
+    retracted = erased = unnamed = False
     tlp, pap, onward = Tlp.CLEAR, Pap.CLEAR, True
     to: frozenset[str] | None = None
     consents: set[tuple[str, Instant]] = set()
@@ -232,6 +242,8 @@ def standing(acts: Iterable[AnyAct]) -> Standing:
                 revoked.update(act.revoke)
                 if act.to:
                     to = frozenset(act.to) if to is None else to & frozenset(act.to)
+                elif act.tlp is Tlp.RED:
+                    unnamed = True
             case Consent():
                 consents.update((audience, act.until) for audience in act.to)
             case _:
@@ -242,6 +254,7 @@ def standing(acts: Iterable[AnyAct]) -> Standing:
         tlp=tlp,
         pap=pap,
         to=None if to is None else tuple(sorted(to)),
+        unnamed=unnamed,
         onward=onward,
         consents=tuple(sorted(consents)),
         revoked=tuple(sorted(revoked)),
@@ -249,11 +262,18 @@ def standing(acts: Iterable[AnyAct]) -> Standing:
 
 
 def narrowed(marking: Marking, standing: Standing) -> Marking:
-    """Return the marking in force: the statement's own, narrowed by what its author said since."""
+    """Return the marking in force: the statement's own, narrowed by what its author said since.
+
+    Under RED an empty `to` names nobody, under every other label it leaves all whom the label admits. So names
+    that come with a narrowing act count for a marking without names only if nothing had made it RED before.
+    """
     to = marking.to
-    if standing.to is not None:
-        kept = tuple(name for name in marking.to if name in standing.to) if marking.to else standing.to
-        to = kept or (NOBODY,)
+    if standing.to is not None or standing.unnamed:
+        if marking.to:
+            to = tuple(name for name in marking.to if standing.to is None or name in standing.to)
+        elif standing.to is not None and marking.tlp is not Tlp.RED and not standing.unnamed:
+            to = standing.to
+        to = to or (NOBODY,)
     return msgspec.structs.replace(
         marking,
         tlp=max(marking.tlp, standing.tlp, key=lambda t: t.rank),

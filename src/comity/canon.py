@@ -1,9 +1,9 @@
 """Canonical JSON for what we author, digests, and look-alike strings as types.
 
 Rules: canonical form is RFC 8785 restricted to what Comity writes (no floats, integers within
-2**53 - 1), so every encoder of the field gives the same bytes. Received bytes are hashed as they
-came and never rewritten; where a received header steers a decision it must already *be* canonical,
-so that no two parsers can read it differently (duplicate keys, odd escapes, spacing).
+2**53 - 1, keys within the basic plane), so every encoder of the field gives the same bytes. Received
+bytes are hashed as they came and never rewritten; where a received header steers a decision it must
+already *be* canonical, so that no two parsers can read it differently (duplicate keys, odd escapes, spacing).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final, NewType, TypeVar
 import msgspec
 
 from comity.errors import Malformed
+from comity.limits import JSON_DEPTH_MAX
 
 PartyId = NewType("PartyId", str)
 """A domain name the party holds, e.g. `cert.arcadia.example`."""
@@ -44,27 +45,34 @@ _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 def encode(value: object) -> bytes:
     """Return the canonical bytes of `value` (structs, mappings, lists, strings, integers, booleans, null).
 
-    Raises `Malformed` for floats and for integers beyond `INTEGER_MAX`: we never author them.
+    Raises `Malformed` for floats, integers beyond `INTEGER_MAX` and more than `JSON_DEPTH_MAX` levels:
+    we never author them.
     """
     try:
-        plain = msgspec.to_builtins(value, str_keys=True)
-        _no_floats(plain)
+        plain = msgspec.to_builtins(value, order="deterministic")
+        _check(plain, JSON_DEPTH_MAX)
         return _ENCODER.encode(plain)
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(f"cannot be written as canonical JSON: {error}") from error
 
 
-def _no_floats(value: object) -> None:
+def _check(value: object, levels: int) -> None:
     if isinstance(value, float):
         raise Malformed("a float has no place in a signed record")
     if isinstance(value, int) and abs(value) > INTEGER_MAX:
-        raise Malformed(f"integer {value} is beyond 2**53 - 1")
+        raise Malformed("an integer is beyond 2**53 - 1")
+    if not isinstance(value, dict | list | tuple):
+        return
+    if not levels:
+        # A named depth, not the interpreter's: every node must refuse the same bytes.
+        raise Malformed(f"nested deeper than JSON_DEPTH_MAX ({JSON_DEPTH_MAX})")
     if isinstance(value, dict):
-        for item in value.values():
-            _no_floats(item)
-    elif isinstance(value, list):
-        for item in value:
-            _no_floats(item)
+        for key in value:
+            # RFC 8785 §3.2.3 sorts keys by UTF-16 units, our encoder by code points: alike within the basic plane.
+            if not isinstance(key, str) or max(key, default="") > "\uffff":
+                raise Malformed(f"{key!r} is no key of a signed record")
+    for item in value.values() if isinstance(value, dict) else value:
+        _check(item, levels - 1)
 
 
 def decode(data: bytes, kind: type[T], *, what: str) -> T:

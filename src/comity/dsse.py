@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from comity import canon
-from comity.errors import Malformed, Unverified
+from comity.errors import Malformed, TooLarge, Unverified
 
 SIGNATURES_MAX = 512  # signatures in one envelope: twice the members an accord may have
 
@@ -27,7 +27,7 @@ class _Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload: str
     payloadType: str  # noqa: N815 - the name is DSSE's
-    signatures: list[_Signature]
+    signatures: tuple[_Signature, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,11 @@ def sign(media_type: str, payload: bytes, *keys: Ed25519PrivateKey) -> Envelope:
 
 
 def parse(data: bytes, *, media_type: str, bytes_max: int) -> Envelope:
-    """Read an envelope of the given media type. Raises `Malformed`; verifies nothing yet."""
+    """Read an envelope of the given media type. Raises `Malformed` or `TooLarge`; verifies nothing yet."""
     if len(data) > 2 * bytes_max:
-        raise Malformed(f"an envelope of {len(data)} bytes is over the limit for {media_type}")
-    try:
-        wire = msgspec.json.decode(data, type=_Wire)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"not a signed document: {error}") from error
+        raise TooLarge(f"an envelope of {len(data)} bytes is over twice the limit of {bytes_max} for {media_type}")
+    # A file may have gained a newline on its way by mail; inside, one reading only.
+    wire = canon.decode(data.strip(), _Wire, what="a signed document")
     if wire.payloadType != media_type:
         raise Malformed(f"a signed {wire.payloadType!r}, where {media_type!r} is wanted")
     if not 0 < len(wire.signatures) <= SIGNATURES_MAX:
@@ -82,7 +80,7 @@ def parse(data: bytes, *, media_type: str, bytes_max: int) -> Envelope:
         raise Malformed("one key signs twice in the same envelope")
     payload = canon.unb64(wire.payload, what="the signed document")
     if len(payload) > bytes_max:
-        raise Malformed(f"a document of {len(payload)} bytes is over the limit of {bytes_max}")
+        raise TooLarge(f"a document of {len(payload)} bytes is over the limit of {bytes_max}")
     return Envelope(media_type, payload, signatures)
 
 

@@ -34,3 +34,36 @@ QUARANTINE_ROWS_MAX: Final = 10_000  # refused items kept as evidence; older one
 INGEST_REFUSALS_SHOWN_MAX: Final = 1_000  # refused objects named one by one in a report; all are counted
 PATTERN_BYTES_MAX: Final = 65_536  # bytes of one STIX pattern
 PATTERN_DEPTH_MAX: Final = 32  # nested parentheses in a STIX pattern
+
+SYNC_LOGS_MAX: Final = 4_096  # logs or accords named in one list of heads
+ORIGIN_BYTES_MAX: Final = 400  # bytes of a log's name: a party of 253 and an accord of 64
+
+URL_CHARS_MAX: Final = 8_192  # characters of a URL; browsers and proxies stop near it too
+HTTP_HEADER_BYTES_MAX: Final = 16_384  # bytes of a request's first line and headers: a signed one takes under 2 kB
+HTTP_CONNECTIONS_MAX: Final = 256  # connections one listener holds; the next is told to come back
+HTTP_CONNECTIONS_PER_PEER_MAX: Final = 4  # connections to one peer: more only share the same link
+HTTP_PEERS_MAX: Final = 512  # peers whose connections are kept; the longest unused gives way
+HTTP_ADDRESSES_MAX: Final = 8  # addresses of one name that are tried
+HTTP_IDLE_SECONDS: Final = 10.0  # seconds a client keeps an unused connection: less than the listener does
+HTTP_KEEP_ALIVE_SECONDS: Final = 15  # seconds a listener keeps an unused connection
+HTTP_START_SECONDS: Final = 10.0  # seconds a listener may take to answer its first call
+HTTP_STOP_SECONDS: Final = 10  # seconds requests under way get to finish when a listener stops
+SIGNATURE_CHARS_MAX: Final = 4_096  # characters of Signature-Input, Signature or Content-Digest: ours take 300
+NONCE_CHARS_MIN: Final = 16  # characters of a request's nonce: 96 bits in base64
+NONCE_CHARS_MAX: Final = 128  # characters; longer ones would only fill the replay cache
+REPLAY_NONCES_MAX: Final = 65_536  # nonces held per key: 100 requests a second for ten minutes, about 12 MB
+PROBLEM_BYTES_MAX: Final = 16_384  # bytes of a problem document that are read
+PROBLEM_TEXT_CHARS_MAX: Final = 500  # characters of the far side's words that are shown
+TLS_CERTIFICATE_DAYS: Final = 3_650  # days; the pin is what is trusted, and a new card renews it
+TLS_CERTIFICATE_CHARS_MAX: Final = 16_384  # characters of a pinned certificate: P-256 takes 900, RSA-4096 3,000
+
+HOLD_SECONDS_MIN: Final = 60  # seconds between routine holdings in one accord: 20 busy members stay under 50 MB a day
+HOLD_RUNS_MAX: Final = 4_096  # runs told of one log in one holding; the rest follows in the next
+
+SPLIT_WINDOW_BYTES: Final = 65_536  # bytes of a bundle looked at together: about a hundred objects
+STIX_BATCH_OBJECTS: Final = 128  # objects decoded together: more live trees only make the garbage collector work
+STIX_NAME_CHARS_MAX: Final = 256  # characters of an object's name kept for display
+REFUSAL_REASON_CHARS_MAX: Final = 240  # characters of a reason: a hostile value must not fill a report
+OBSERVABLE_CHARS_MAX: Final = 4_096  # characters of one value; the longest URLs met in the wild have about 2,000
+OBSERVABLES_OBJECT_MAX: Final = 4_096  # values indexed of one object: what the longest pattern can name
+HTTP_CLOSE_SECONDS: Final = 1.0  # seconds an idle TLS peer gets to say goodbye when a listener stops

@@ -8,6 +8,7 @@ else is a stranger using a known name, and is refused, never silently taken.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -21,6 +22,8 @@ from comity.limits import CARD_BYTES_MAX, OFFICES_MAX
 from comity.vocab import OfficeKind
 
 CARD_MEDIA_TYPE: Final = "application/vnd.comity.card+json"
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 class OfficeRef(NamedTuple):
@@ -134,7 +137,7 @@ def sign_card(card: Card, *roots: Ed25519PrivateKey) -> SignedCard:
 def parse_card(data: bytes) -> SignedCard:
     """Read a signed card and check it against itself: its own root signed it, its fields hold.
 
-    Raises `Malformed` or `Unverified`. Whether the party is who it says is for people to compare.
+    Raises `Malformed`, `TooLarge` or `Unverified`. Whether the party is who it says is for people to compare.
     """
     envelope = dsse.parse(data, media_type=CARD_MEDIA_TYPE, bytes_max=CARD_BYTES_MAX)
     card = canon.decode(envelope.payload, Card, what="a party card")
@@ -156,11 +159,17 @@ def _check_fields(card: Card) -> None:
         raise Malformed("two offices share one id")
     for office in card.offices:
         canon.slug(office.id, what="an office")
-    keys = card.keys
-    working = [public(key) for key in (keys.root, keys.log, keys.witness, keys.request)]
-    if len(set(working)) != len(working):
-        # C2SP tlog-cosignature: identities of one operator must use distinct keys.
+    keys = [card.keys.root, card.keys.log, card.keys.witness, card.keys.request]
+    roles = [public(key) for key in (*keys, *(office.encryption for office in card.offices if office.encryption))]
+    if len(set(roles)) != len(roles):
+        # C2SP tlog-cosignature: identities of one operator must use distinct keys; and what is sealed
+        # to one office must not open for another.
         raise Malformed("two roles share one key")
+    if not _DIGEST.match(card.keys.next_root):
+        raise Malformed(f"{card.keys.next_root!r} is not the digest of a root key")
+    if card.keys.next_root in {root_digest(key) for key in roles[1:]}:
+        # Whoever takes a working key from the running node would own the party's name.
+        raise Malformed("a working key is announced as the next root key")
     if card.address and not card.address.startswith(("https://", "http://")):
         raise Malformed(f"{card.address!r} is not an http(s) address")
 

@@ -7,6 +7,7 @@ statement never changes; what its author later says of it is an act.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,6 +25,9 @@ MEDIA_TYPE: Final = "application/vnd.comity.statement;v=1"
 ACT_MEDIA: Final = "application/vnd.comity.act+json"
 STIX_MEDIA: Final = "application/stix+json;version=2.1"
 RELAY_MEDIA: Final = "application/vnd.comity.relay;v=1"
+
+_KIND: Final = re.compile(r"[a-z]+(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+\Z")
+KIND_CHARACTERS_MAX: Final = 64  # of a kind's name
 
 INTEL_OBJECT: Final = "intel.object"  # a STIX object, the producer's bytes
 INTEL_SIGHTING: Final = "intel.sighting"  # this party saw (or did not see) a value or an object
@@ -121,6 +125,8 @@ def cut(payload: bytes) -> tuple[bytes, bytes]:
     if len(payload) > STATEMENT_BYTES_MAX:
         raise TooLarge(f"a statement of {len(payload)} bytes is over STATEMENT_BYTES_MAX")
     end = payload.find(b"\n", 0, STATEMENT_HEADER_BYTES_MAX + 1)
+    if end < 0 and len(payload) > STATEMENT_HEADER_BYTES_MAX:
+        raise TooLarge("a statement's header is over STATEMENT_HEADER_BYTES_MAX")
     if end < 0:
         raise Malformed("a statement without a header line")
     return payload[:end], payload[end + 1 :]
@@ -140,16 +146,32 @@ def decode_header(data: bytes) -> Header:
     if header.v != 1:
         raise Malformed(f"a statement of version {header.v}; this node reads version 1", hint="upgrade this node")
     canon.slug(header.office, what="an office")
-    area, _, name = header.kind.partition(".")
-    if not area or not name or len(header.kind) > 64 or not header.kind.replace(".", "").replace("-", "").isalnum():
-        raise Malformed(f"{header.kind!r} is not a kind of statement")
-    if header.marking is None and area not in {"act", "home"}:
+    _check_kind(header.kind)
+    if header.marking is None and header.accord and area_of(header.kind) not in {"act", "home"}:
+        # In a home log (accord version 0) content may stay unmarked: it is withheld from everyone.
         raise Malformed(f"a {header.kind} without a marking: unmarked content is not released")
     if is_act(header.kind) and header.marking is not None:
         raise Malformed("an act carries no content and so no marking")
     if (header.kind == INTEL_RELAY) != (header.relayed is not None):
         raise Malformed("a relay, and nothing else, says whose statement it passes on")
+    if header.relayed is not None:
+        _check_relayed(header.relayed)
     return header
+
+
+def _check_kind(kind: str) -> None:
+    if len(kind) > KIND_CHARACTERS_MAX or not _KIND.match(kind):
+        raise Malformed(f"{kind!r} is not a kind of statement")
+
+
+def _check_relayed(relayed: Relayed) -> None:
+    _check_kind(relayed.kind)
+    canon.slug(relayed.office, what="an office")
+    if canon.parse_origin(relayed.origin)[1] is None:
+        raise Malformed("a home log's records are not passed on")
+    if is_act(relayed.kind) or relayed.kind == INTEL_RELAY:
+        # The release decision takes a relay for what it relays: an act's name would pass every gate.
+        raise Malformed(f"a relay of {relayed.kind}: content is relayed, once, with its author's own proof")
 
 
 def author(statement: Statement) -> OfficeRef:

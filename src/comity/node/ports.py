@@ -17,6 +17,11 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple, Protocol
 
 from comity.canon import Digest, Instant, Origin, PartyId
+from comity.sync import Answer, AnyRequest
+from comity.tlog.note import Signature
+from comity.view import Value as Value
+from comity.view import View as View
+from comity.view import ViewKind as ViewKind
 from comity.vocab import Held
 
 POSITION_BITS: Final = 40
@@ -135,12 +140,16 @@ class Entries(Protocol):
     def brief(self, log_id: int, start: int, end: int) -> Sequence[Brief]:
         """Return the entries of a run without bytes."""
 
+    def is_held(self, log_id: int, index: int) -> bool:
+        """Say whether the payload of an index is held, also ahead of its turn."""
+
+    def held_runs(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int, Held]]:
+        """Return what is held of a run as ascending (start, end, held), without gaps."""
+
     def classes(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int]]:
         """Return the distinct (header_id, standing_id) of the held payloads in a run."""
 
-    def released(
-        self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]
-    ) -> Iterator[Entry]:
+    def released(self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> Iterator[Entry]:
         """Return a run's entries, in SQL: bytes where (header_id, standing_id) is allowed, else WITHHELD."""
 
     def header(self, header_id: int) -> bytes:
@@ -160,31 +169,6 @@ class Entries(Protocol):
 
     def block_roots(self, log_id: int, start: int, end: int) -> bytes:
         """Return the roots of whole 256-leaf blocks `start` up to `end`, 32 bytes each, written by `append`."""
-
-
-class ViewKind(StrEnum):
-    """The types a view's column may have."""
-
-    INTEGER = "integer"
-    TEXT = "text"
-    BLOB = "blob"
-
-
-Value = int | str | bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A table of a view, declared by its area: rows belong to the position they were folded from.
-
-    The first column is always `position`. `by` names the columns of each index; `clustered` views are
-    stored in the order of (key columns, position), others by position alone.
-    """
-
-    name: str
-    columns: tuple[tuple[str, ViewKind], ...]
-    clustered: tuple[str, ...] = ()
-    by: tuple[tuple[str, ...], ...] = ()
 
 
 class Views(Protocol):
@@ -312,14 +296,21 @@ class Store(Protocol):
         """Close; later use is a `Misuse`."""
 
 
+class Wire(Protocol):
+    """The way to one peer's node."""
+
+    def ask(self, request: AnyRequest) -> Answer:
+        """Ask and wait for the answer. Raises `Unreachable`, or the error the far side answered with."""
+
+
 class Signer(Protocol):
     """The node's working keys, used and never shown."""
 
     def checkpoint(self, origin: Origin, text: bytes) -> bytes:
         """Return the signed note of a checkpoint's text, by the log key named `origin`."""
 
-    def cosign(self, text: bytes, at: Instant) -> bytes:
-        """Return the cosignature/v1 line of this party's witness over a checkpoint's text."""
+    def cosign(self, text: bytes, at: Instant) -> Signature:
+        """Return the cosignature/v1 of this party's witness over a checkpoint's text."""
 
     def request(self, message: bytes) -> bytes:
         """Return the request key's signature."""

@@ -1,0 +1,109 @@
+"""Where a value stands in a STIX object, and so what kind of observable it is.
+
+Rules: what a path names decides the kind; where the value does not fit it (an address written as a domain
+name is common), what the value looks like does. Personal accounts are never indexed (design §5).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from comity.formats import observables
+from comity.formats.observables import HASH_OF_LENGTH, Observable
+
+_KINDS: Final = {
+    "ipv4-addr:value": "ipv4",
+    "ipv6-addr:value": "ipv6",
+    "domain-name:value": "domain",
+    "url:value": "url",
+    "email-addr:value": "email",
+    "mac-addr:value": "mac",
+    "autonomous-system:number": "asn",
+    "mutex:name": "mutex",
+    "file:name": "file-name",
+    "file:path": "file-path",
+    "directory:path": "file-path",
+    "process:name": "file-name",
+    "windows-registry-key:key": "registry-key",
+    "vulnerability:name": "cve",
+}
+_ADDRESS: Final = "address"  # of a kind that only the value shows
+_SKIPPED: Final = "skipped"
+_NETWORK: Final = frozenset({"ipv4", "ipv6", "domain", "url", _ADDRESS})
+# Steps whose values describe a thing and do not single one out.
+_DESCRIPTIVE: Final = frozenset(
+    ["type", "mime_type", "content_type", "account_type", "path_enc", "name_enc", "magic_number_hex", "protocols", "size", "is_active", "is_multipart", "src_port", "dst_port", "data_type", "integrity_level", "start_type", "service_type", "service_status", "pid"]
+)
+_HASHES: Final = {
+    "MD5": 32,
+    "SHA1": 40,
+    "SHA224": 56,
+    "SHA256": 64,
+    "SHA384": 96,
+    "SHA512": 128,
+    "SHA3224": 56,
+    "SHA3256": 64,
+    "SHA3384": 96,
+    "SHA3512": 128,
+    "RIPEMD160": 40,
+    "WHIRLPOOL": 128,
+}
+_HEXADECIMAL: Final = re.compile("[0-9a-fA-F]+")
+_SSDEEP: Final = re.compile("[a-zA-Z0-9/+:.]{1,128}")
+_INDEXED_HASHES: Final = frozenset({"MD5", "SHA1", "SHA256", "SHA512"})
+
+
+def hash_fits(path: str, value: str) -> bool:
+    """Whether `value` can be a hash of the algorithm that the last step of `path` names, if it names one."""
+    name = path.rpartition(".")[2].upper().replace("-", "")
+    if name == "SSDEEP":
+        return _SSDEEP.fullmatch(value) is not None
+    length = _HASHES.get(name)
+    return length is None or (len(value) == length and _HEXADECIMAL.fullmatch(value) is not None)
+
+
+@lru_cache(maxsize=1024)
+def kind_at(type_name: str, path: str) -> str:
+    """Return the kind of the value at a path; `address`, `text` or `skipped` where the path does not settle it."""
+    whole = f"{type_name}:{path}"
+    if whole in _KINDS:
+        return _KINDS[whole]
+    if type_name == "user-account" or "user_ref" in path:
+        return _SKIPPED
+    last = path.rpartition(".")[2]
+    name = last.upper().replace("-", "").replace("_", "")
+    if name in _INDEXED_HASHES:
+        return "certificate" if type_name == "x509-certificate" or "cert" in path.lower() else name.lower()
+    if last.lower() == "user-agent":
+        return "user-agent"
+    if last == "value" and ("_ref." in path or "_refs." in path):
+        return _ADDRESS
+    return _SKIPPED if last in _DESCRIPTIVE else "text"
+
+
+def observable_at(type_name: str, path: str, value: str) -> Observable | None:
+    """Return the observable that a value at a path is, in normal form; None where it is not worth finding."""
+    kind = kind_at(type_name, path)
+    if kind in _NETWORK:
+        found = observables.network(value)
+        if found is not None and (found.kind == kind or kind != "url"):
+            return found
+    if kind == _SKIPPED:
+        return None
+    if kind == _ADDRESS:
+        found = observables.normal("email", value) or observables.normal("url", value)
+        return found or observables.normal("mac", value) or observables.normal("text", value)
+    return observables.normal(kind, value) or _by_form(kind, value) or observables.normal("text", value)
+
+
+def _by_form(kind: str, value: str) -> Observable | None:
+    """Read a value that does not fit the kind its path names."""
+    if kind in HASH_OF_LENGTH.values():
+        return observables.normal(HASH_OF_LENGTH.get(len(value), kind), value)
+    if kind in {"ipv4", "ipv6", "domain"}:
+        return observables.normal("url", value) or observables.normal("email", value)
+    if kind == "url":
+        return observables.network(value)
+    return None

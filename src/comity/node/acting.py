@@ -1,0 +1,192 @@
+"""Acts about what was stated: retract, narrow, consent, erase; and who has complied.
+
+Rules: an act is stated where its statement stands: in the home log for collected objects (whence it
+passes on to every accord they were stated in), in the accord's log for what was stated there alone.
+Only the author acts; a relay's acts follow the author's by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from comity import canon
+from comity.acts import AnyAct, Consent, Narrow, Retract, Span, Tombstone
+from comity.canon import AccordId, Instant, Origin, PartyId
+from comity.errors import Misuse, NotFound, Refused
+from comity.node import books, holdings, views, witness
+from comity.node.accords import Accords
+from comity.node.actor import Actor
+from comity.node.folding import read_act, runs
+from comity.node.node import Node
+from comity.node.ports import Log, Unit, place
+from comity.policy import parse_audience
+from comity.vocab import Held
+
+Make = Callable[[tuple[Span, ...]], AnyAct]
+
+
+@dataclass(frozen=True, slots=True)
+class Complied:
+    """What one member has answered about one of our statements and the acts that bear on it."""
+
+    accord: AccordId
+    party: PartyId
+    origin: Origin
+    index: int
+    act: str  # the newest narrowing act about it, or ""
+    answer: str  # complied, holds-the-act, witnessed, silent; without an act: holds, answered
+    held: Held | None
+    at: Instant
+
+
+def retract(actor: Actor, node: Node, places: Sequence[int], reason: str) -> list[Origin]:
+    """Retract own statements wherever they were stated; return the logs that carry an act."""
+    return _act(node, actor, places, lambda spans: Retract(spans, reason))
+
+
+def narrow(actor: Actor, node: Node, places: Sequence[int], act: Narrow) -> list[Origin]:
+    """Narrow own statements' marking; the act's own spans are replaced."""
+    for name in (*act.to, *act.revoke):
+        parse_audience(name)
+    return _act(
+        node,
+        actor,
+        places,
+        lambda spans: Narrow(spans, act.tlp, act.pap, act.to, act.onward, act.revoke, act.reason),
+    )
+
+
+def erase(actor: Actor, node: Node, places: Sequence[int], basis: str, reason: str) -> list[Origin]:
+    """State a tombstone: bytes and salts go, here and at every honest holder. Raises `Misuse` without a basis."""
+    if not basis.strip():
+        raise Misuse("an erasure names its legal basis", hint="--basis 'GDPR art. 17', 'court order ...'")
+    return _act(node, actor, places, lambda spans: Tombstone(spans, basis, reason))
+
+
+def consent(actor: Actor, node: Node, places: Sequence[int], to: Sequence[str], until: Instant) -> list[Origin]:
+    """Consent that holders pass statements on to named audiences, until a time (0: open end)."""
+    for name in to:
+        parse_audience(name)
+    if not to:
+        raise Misuse("a consent names to whom", hint="--to cert.cascadia.example/csirt")
+    if until and until <= node.now():
+        raise Misuse("a consent that ends in the past permits nothing")
+    return _act(node, actor, places, lambda spans: Consent(spans, tuple(sorted(to)), until), in_accords=True)
+
+
+def _act(node: Node, actor: Actor, places: Sequence[int], make: Make, *, in_accords: bool = False) -> list[Origin]:
+    with node.writing() as unit:
+        by_log: dict[int, list[int]] = {}
+        for at in places:
+            for target in _stated_as(unit, at) if in_accords else [at]:
+                by_log.setdefault(place(target)[0], []).append(place(target)[1])
+        if not by_log:
+            raise NotFound(
+                "it was not stated in any accord", hint="`comity share` first; consent is about what is shared"
+            )
+        touched: list[Origin] = []
+        for log_id, indexes in sorted(by_log.items()):
+            log = unit.logs.get(log_id)
+            _check_author(node, unit, actor, log, indexes)
+            spans = tuple(Span(log.origin, s, e) for s, e in runs(indexes))
+            touched.append(_state(node, unit, actor, log, make(spans)))
+            touched += _carried(unit, log, indexes) if not in_accords else []
+        return sorted(set(touched))
+
+
+def _stated_as(unit: Unit, at: int) -> list[int]:
+    log = unit.logs.get(place(at)[0])
+    if canon.parse_origin(log.origin)[1] is not None:
+        return [at]
+    return [int(row[0] or 0) for row in unit.views.find(views.PASSED, {"source": at}, limit=1_024)]
+
+
+def _carried(unit: Unit, log: Log, indexes: Sequence[int]) -> list[Origin]:
+    sources = [log.id << 40 | index for index in indexes]
+    rows = unit.views.find_many(views.PASSED, "source", sources)
+    return [unit.logs.get(place(int(row[0] or 0))[0]).origin for row in rows]
+
+
+def _check_author(node: Node, unit: Unit, actor: Actor, log: Log, indexes: Sequence[int]) -> None:
+    if not log.own:
+        raise Refused(
+            f"{log.origin} is {log.party}'s: only its author can act on it",
+            hint=f"ask {log.party}; here you can stop using it",
+        )
+    for index in indexes:
+        (brief,) = unit.entries.brief(log.id, index, index + 1)
+        if brief.held is Held.ERASED:
+            raise Misuse(f"{log.origin}#{index} is erased already")
+        office = node.header(unit.entries.header(brief.header_id)).office
+        if office != actor.office_id:
+            raise Refused(f"{log.origin}#{index} is a record of {node.me}/{office}, not of {actor.office}")
+
+
+def _state(node: Node, unit: Unit, actor: Actor, log: Log, act: AnyAct) -> Origin:
+    party, accord, _ = canon.parse_origin(log.origin)
+    target = books.home_origin(node, unit) if accord is None else books.accord_origin(node, unit, accord)
+    version = 0 if accord is None else books.version_of_last(unit, target)
+    books.state(node, unit, target, version, [books.act_draft(node, actor.office_id, act, version=version)])
+    return target
+
+
+# -- compliance ----------------------------------------------------------------
+
+
+ACTS_ABOUT: Final = ("tombstone", "retract", "narrow")
+
+
+def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) -> list[Complied]:
+    """Return what every member has answered about these statements, wherever they were stated."""
+    found: list[Complied] = []
+    for at in sorted({target for place_ in places for target in _stated_as(unit, place_)}):
+        log_id, index = place(at)
+        log = unit.logs.get(log_id)
+        name = canon.parse_origin(log.origin)[1]
+        if not log.own or name is None:
+            continue
+        answers = {answer.holder: answer for answer in holdings.answers(unit, log.origin)}
+        receipts = {receipt.cosigner: receipt for receipt in witness.receipts(node, unit, log.origin)}
+        act, act_index = _newest_act(unit, log, index)
+        for party in sorted(accords.get(unit, name).members):
+            if party == node.me:
+                continue
+            answer, receipt = answers.get(party), receipts.get(party)
+            held = answer.at_index(index) if answer else None
+            word = _word(act, act_index, held, answer, receipt)
+            when = answer.at if answer and word != "witnessed" else receipt.at if receipt else 0
+            found.append(Complied(name, party, log.origin, index, act, word, held, when))
+    return found
+
+
+def _newest_act(unit: Unit, log: Log, index: int) -> tuple[str, int]:
+    """Return kind and index of the strongest narrowing act about a statement in the same log, or ("", -1)."""
+    best: tuple[int, str, int] = (len(ACTS_ABOUT), "", -1)
+    for _, _, where in unit.spans.about(log.origin, index, index + 1):
+        act_log, act_index = place(where)
+        kind = read_act(unit, where)[0].kind.removeprefix("act.")
+        if act_log == log.id and kind in ACTS_ABOUT:
+            best = min(best, (ACTS_ABOUT.index(kind), kind, act_index))
+    return best[1], best[2]
+
+
+def _word(
+    act: str,
+    act_index: int,
+    held: Held | None,
+    answer: holdings.Answered | None,
+    receipt: witness.Receipt | None,
+) -> str:
+    """Say how far a member has come with an act about a statement, in one word."""
+    knows = answer is not None and answer.at_index(act_index) is Held.PAYLOAD if act else answer is not None
+    if not act:
+        return "holds" if held is Held.PAYLOAD else "answered" if answer else "witnessed" if receipt else "silent"
+    if knows and (act != "tombstone" or held is not Held.PAYLOAD):
+        return "complied"
+    if knows:
+        return "holds-the-act"
+    if receipt is not None and receipt.size > act_index:
+        return "witnessed"
+    return "silent"

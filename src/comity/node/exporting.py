@@ -1,0 +1,72 @@
+"""Exporting to people and tools without a node: files of STIX or of values.
+
+Rules: an export is a release like any other, decided by class for a named audience and purpose, and on
+the home log before the first byte is handed out. What is withheld is counted with its grounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from comity.node.actor import Actor
+from comity.node.node import Node
+from comity.node.ports import Unit, place
+from comity.node.queries import Queries
+from comity.node.releases import Class, Judged, Releases
+from comity.policy import Audience, Withholding
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export decided: positions that go, and the grounds of what does not."""
+
+    audience: Audience
+    places: list[int] = field(default_factory=list)
+    withheld: int = 0
+    grounds: dict[str, int] = field(default_factory=dict)
+
+
+def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence[int], audience: Audience) -> Exported:
+    """Decide for every place, put the decisions on the home log, and return what may go."""
+    done = Exported(audience)
+    logs: dict[int, dict[Class, list[int]]] = {}
+    with node.store.read() as unit:
+        for at in sorted(set(places)):
+            log_id, index = place(at)
+            (brief,) = unit.entries.brief(log_id, index, index + 1)
+            logs.setdefault(log_id, {}).setdefault(Class(brief.header_id, brief.standing_id), []).append(index)
+    with node.writing() as unit:
+        for log_id, classes in logs.items():
+            log = unit.logs.get(log_id)
+            decided: list[tuple[Class, Judged, list[int]]] = []
+            for which, indexes in classes.items():
+                judged = releases.for_audience(unit, log, which, audience)
+                decided.append((which, judged, indexes))
+                _count(done, judged, log_id, indexes)
+            lines = releases.unrecorded(unit, log, decided, to=audience.name)
+            if lines:
+                releases.record(
+                    unit, log, lines, to=audience.name, office=actor.office_id, why=f"export by {actor.user}"
+                )
+    return done
+
+
+def _count(done: Exported, judged: Judged, log_id: int, indexes: Sequence[int]) -> None:
+    if judged.released:
+        done.places += [log_id << 40 | index for index in indexes]
+        return
+    done.withheld += len(indexes)
+    for decision in judged.decisions:
+        if isinstance(decision, Withholding):
+            for ground in decision.grounds:
+                text = f"{ground.rule}: {ground.because}"
+                done.grounds[text] = done.grounds.get(text, 0) + len(indexes)
+
+
+def bundle(queries: Queries, unit: Unit, exported: Exported, ident: str) -> Iterator[bytes]:
+    """Yield a STIX 2.1 bundle of the released objects, each with its producer's own bytes."""
+    yield b'{"type":"bundle","id":"' + ident.encode() + b'","objects":['
+    for number, at in enumerate(exported.places):
+        yield (b",\n" if number else b"\n") + queries.body(unit, at)
+    yield b"\n]}\n"

@@ -1,0 +1,263 @@
+"""What entries add up to, in any log and in any order: intelligence, standings, membership, holdings.
+
+Rules: folding reads entries and writes views, standings and spans; it never adds to a log. What it finds
+due (a narrowing act about something this party restated or relayed) is returned for `books` to state.
+An act about statements counts only in a log of the statements' own author. In this party's own accord
+logs only acts are folded: the content there is indexed where it was first held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from comity import acts, canon
+from comity.acts import AnyAct, Ballot, Consent, Hold, Join, Leave, Narrow, Resume, Retract, Span, Suspend, Tombstone
+from comity.areas import intel
+from comity.canon import Instant, OfficeId, Origin
+from comity.errors import ComityError, Malformed
+from comity.node import views
+from comity.node.node import Node, note
+from comity.node.ports import Log, LogState, Unit, place, position
+from comity.statement import INTEL_RELAY, Header, decode_header, is_act
+from comity.vocab import Held, Priority
+
+MOVES: Final = (Join, Leave, Suspend, Resume, Ballot)
+CHUNK: Final = 4_096  # entries looked at in one step
+PASSED_KIND: Final = "home.passed"
+
+
+class Taken(NamedTuple):
+    """An entry to fold."""
+
+    position: int
+    header: Header
+    body: bytes
+
+
+class Due(NamedTuple):
+    """A narrowing act that this party owes: in which of its logs, by which office."""
+
+    origin: Origin
+    office: OfficeId
+    act: AnyAct
+
+
+class Passed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The home log's record that statements were passed on: (source origin, start, count, target start)."""
+
+    to: Origin
+    runs: tuple[tuple[Origin, int, int, int], ...]
+
+
+def fold(node: Node, unit: Unit, log: Log, entries: Sequence[Taken]) -> list[Due]:
+    """Fold entries of one log; return the narrowing acts that are now due."""
+    due: list[Due] = []
+    content: list[intel.Item] = []
+    index_content = not log.own or canon.parse_origin(log.origin)[1] is None
+    flash = []
+    for entry in entries:
+        kind = entry.header.kind
+        if entry.header.priority is Priority.FLASH:
+            flash.append((entry.position,))
+        if is_act(kind):
+            due += _act(node, unit, log, entry)
+        elif kind == PASSED_KIND:
+            _passed(unit, entry)
+        elif index_content and kind.startswith("intel."):
+            content += _items(node, unit, log, entry)
+    if flash:
+        unit.views.put(views.FLASH, flash)
+    if content:
+        put(node, unit, log, intel.fold(content))
+    return due
+
+
+def put(node: Node, unit: Unit, log: Log, folded: intel.Folded) -> None:
+    """Write an area's rows; what could not be folded is kept and shown in quarantine."""
+    for view, rows in (
+        (intel.OBJECT, folded.objects),
+        (intel.OBSERVABLE, folded.observables),
+        (intel.SIGHTING, folded.sightings),
+    ):
+        if rows:
+            unit.views.put(view, rows)
+    for where, reason in folded.refused:
+        evidence = f"{log.origin}#{place(where)[1]}".encode()
+        unit.quarantine.add(node.now(), log.party, "not-indexed", reason, evidence)
+
+
+def _items(node: Node, unit: Unit, log: Log, entry: Taken) -> list[intel.Item]:
+    if entry.header.kind != INTEL_RELAY:
+        return [intel.Item(*entry)]
+    try:
+        payload = intel.cut_relay(entry.body).payload
+    except Malformed as error:
+        unit.quarantine.add(node.now(), log.party, error.code, note(error), entry.body[:CHUNK])
+        return []
+    return [intel.Item(entry.position, entry.header, payload[payload.find(b"\n") + 1 :])]
+
+
+def _act(node: Node, unit: Unit, log: Log, entry: Taken) -> list[Due]:
+    try:
+        act = acts.decode(entry.body, entry.header.kind)
+    except ComityError as error:
+        if entry.header.kind in acts.KINDS:
+            unit.quarantine.add(node.now(), log.party, error.code, note(error), entry.body[:CHUNK])
+        return []  # an act this version does not know is kept in the log, and folded after an upgrade
+    accord = canon.parse_origin(log.origin)[1]
+    if isinstance(act, MOVES):
+        unit.views.put(views.MEMBERSHIP, [(entry.position, accord or "")])
+        node.epoch += 1
+    elif isinstance(act, Hold):
+        _hold(unit, log, entry.position, act)
+    elif isinstance(act, acts.ABOUT_STATEMENTS):
+        return _about(node, unit, log, entry.position, act)
+    elif isinstance(act, acts.Closed):
+        _closed(unit, log, act)
+    return []
+
+
+def _closed(unit: Unit, log: Log, act: acts.Closed) -> None:
+    closed = unit.logs.find(act.origin)
+    if closed is not None and closed.party == log.party and closed.state is LogState.OPEN and closed.id != log.id:
+        unit.logs.set_state(closed.id, LogState.CLOSED)
+
+
+def _hold(unit: Unit, log: Log, where: int, act: Hold) -> None:
+    for holding in act.logs:
+        key = {"origin": holding.origin, "holder": log.party}
+        older = unit.views.find(views.HOLDING, key, limit=8)
+        if any(int(row[0] or 0) > where for row in older):
+            continue
+        for row in older:
+            at = int(row[0] or 0)
+            # Only the newest answer counts; the older act stays in its log. A row's position may serve several origins.
+            rest = [r for r in unit.views.scan(views.HOLDING, at, at, limit=CHUNK) if r[1:3] != row[1:3]]
+            unit.views.drop(views.HOLDING, at, at)
+            unit.views.put(views.HOLDING, rest)
+        unit.views.put(views.HOLDING, [(where, holding.origin, log.party, holding.size)])
+
+
+def _passed(unit: Unit, entry: Taken) -> None:
+    record = canon.decode(entry.body, Passed, what="a record of what was passed on")
+    target = unit.logs.find(record.to)
+    rows: list[tuple[int, int]] = []
+    for origin, start, count, at in record.runs:
+        source = unit.logs.find(origin)
+        if source is None or target is None:
+            continue
+        rows += [(position(target.id, at + n), position(source.id, start + n)) for n in range(count)]
+    if rows:
+        unit.views.put(views.PASSED, rows)
+
+
+def _about(node: Node, unit: Unit, log: Log, where: int, act: Consent | Narrow | Retract | Tombstone) -> list[Due]:
+    due: list[Due] = []
+    for span in act.spans:
+        if canon.parse_origin(span.origin)[0] != log.party:
+            reason = f"{log.party} cannot say {act.kind} of statements in {span.origin}"
+            unit.quarantine.add(node.now(), log.party, "refused", reason, acts.encode(act)[:CHUNK])
+            continue
+        unit.spans.add(span.origin, span.start, span.end, where)
+        node.epoch += 1
+        if isinstance(act, Narrow | Retract | Tombstone):
+            due += _owed(node, unit, span, act)  # before the bytes go, with the header that names the office
+        restand(node, unit, span)
+    return due
+
+
+def restand(node: Node, unit: Unit, span: Span) -> None:
+    """Compute anew what the known acts add up to for a run of statements, and apply it."""
+    log = unit.logs.find(span.origin)
+    if log is None or span.start >= log.size:
+        return
+    _apply(node, unit, log, span.start, min(span.end, log.size))
+    for target, start, end in _targets(unit, log, span.start, min(span.end, log.size)):
+        _apply(node, unit, target, start, end)
+
+
+def _apply(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
+    for first, last, known in _segments(unit, log, start, end):
+        standing = acts.standing(known)
+        unit.entries.set_standing(log.id, first, last, canon.encode(standing))
+        if standing.erased:
+            unit.entries.erase(log.id, first, last)
+            for view in intel.VIEWS:
+                unit.views.drop(view, position(log.id, first), position(log.id, last - 1))
+
+
+def _segments(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, list[AnyAct]]]:
+    """Cut a run where the set of acts that bear on it changes."""
+    about = [(max(s, start), min(e, end), a) for s, e, a in unit.spans.about(log.origin, start, end)]
+    about += _from_sources(unit, log, start, end)
+    edges = sorted({start, end, *(s for s, _, _ in about), *(e for _, e, _ in about)})
+    known = {a: read_act(unit, a)[0] for _, _, a in about}
+    return [
+        (first, last, [known[a] for s, e, a in about if s <= first and last <= e])
+        for first, last in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def _from_sources(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return the acts about what was passed on as this run, as acts about this run."""
+    if not log.own or canon.parse_origin(log.origin)[1] is None:
+        return []
+    found: list[tuple[int, int, int]] = []
+    rows = unit.views.scan(views.PASSED, position(log.id, start), position(log.id, end - 1), limit=end - start)
+    for row in rows:
+        here, (source_id, index) = place(int(row[0] or 0))[1], place(int(row[1] or 0))
+        source = unit.logs.get(source_id)
+        found += [(here, here + 1, a) for _, _, a in unit.spans.about(source.origin, index, index + 1)]
+    return found
+
+
+def read_act(unit: Unit, where: int) -> tuple[AnyAct, Instant]:
+    """Return the act at a position and its author's time. Raises `Malformed` where its bytes are gone."""
+    log_id, index = place(where)
+    (entry,) = unit.entries.read(log_id, index, index + 1)
+    if entry.header is None or entry.body is None:
+        raise Malformed(f"the act at {where} has lost its bytes")
+    header = decode_header(entry.header)
+    return acts.decode(entry.body, header.kind), header.at
+
+
+def _targets(unit: Unit, log: Log, start: int, end: int) -> list[tuple[Log, int, int]]:
+    """Return the runs in this party's own logs that pass on statements of a run."""
+    indexes: dict[int, list[int]] = {}
+    for first in range(start, end, CHUNK):
+        sources = [position(log.id, index) for index in range(first, min(first + CHUNK, end))]
+        for row in unit.views.find_many(views.PASSED, "source", sources):
+            log_id, index = place(int(row[0] or 0))
+            indexes.setdefault(log_id, []).append(index)
+    return [(unit.logs.get(log_id), s, e) for log_id, found in indexes.items() for s, e in runs(found)]
+
+
+def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return indexes as ascending runs (start, end)."""
+    found: list[tuple[int, int]] = []
+    for index in sorted(set(indexes)):
+        if found and found[-1][1] == index:
+            found[-1] = (found[-1][0], index + 1)
+        else:
+            found.append((index, index + 1))
+    return found
+
+
+def _owed(node: Node, unit: Unit, span: Span, act: Narrow | Retract | Tombstone) -> list[Due]:
+    """Return the same act about what this party passed on of the run (acts already stated are not repeated)."""
+    log = unit.logs.find(span.origin)
+    if log is None:
+        return []
+    due: list[Due] = []
+    for target, start, end in _targets(unit, log, span.start, min(span.end, log.size)):
+        if target.state is LogState.FROZEN:
+            continue
+        (first,) = unit.entries.brief(target.id, start, start + 1)
+        if first.held is not Held.PAYLOAD and not isinstance(act, Tombstone):
+            continue
+        office = node.header(unit.entries.header(first.header_id)).office
+        due.append(Due(target.origin, office, msgspec.structs.replace(act, spans=(Span(target.origin, start, end),))))
+    return due

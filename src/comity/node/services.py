@@ -1,0 +1,45 @@
+"""Everything a node can be asked to do, wired once over one store, one set of keys and one clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from comity.node.accords import Accords
+from comity.node.explaining import Explaining
+from comity.node.node import Node
+from comity.node.queries import Queries
+from comity.node.releases import Releases
+from comity.node.serving import Serving
+from comity.node.sharing import Sharing
+from comity.node.syncing import Syncing
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """A composed node. Commands that need no state of their own are functions of `node` in their modules."""
+
+    node: Node
+    accords: Accords
+    releases: Releases
+    queries: Queries
+    explaining: Explaining
+    sharing: Sharing
+    serving: Serving
+    syncing: Syncing
+
+
+def compose(node: Node) -> Services:
+    """Return the services of a node."""
+    accords = Accords(node)
+    releases = Releases(node, accords)
+    queries = Queries(node, accords, releases)
+    return Services(
+        node=node,
+        accords=accords,
+        releases=releases,
+        queries=queries,
+        explaining=Explaining(node, accords, releases, queries),
+        sharing=Sharing(node, accords, releases),
+        serving=Serving(node, accords, releases),
+        syncing=Syncing(node, accords),
+    )

@@ -1,0 +1,246 @@
+"""Answering other nodes: heads, pages, proofs, card and accord texts.
+
+Rules: an answer to a party holds only logs of accords that name it. Leaves go to every member; payloads
+only through `Releases`, decided by class and on record before the answer is returned. The asking party is
+proven by the transport (a signed request) before anything here is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from comity import canon, limits, sync
+from comity.canon import AccordId, Origin, PartyId
+from comity.errors import Fault, NotFound, Refused
+from comity.node import views, witness
+from comity.node.accords import SIGNATURES, Accords, signatures
+from comity.node.node import CARDS, Node
+from comity.node.ports import Entry, Log, LogState, Unit, place, position
+from comity.node.releases import Class, Judged, Releases, by_class
+from comity.statement import is_act
+from comity.sync import Answer, Opened
+from comity.tlog.merkle import StoredTree, consistency_proof, inclusion_proof
+from comity.vocab import Held
+
+FLASH_KEPT: Final = limits.SYNC_FLASH_MAX
+
+
+class _Granted(NamedTuple):
+    size: int
+    epoch: int
+    until: int | None
+    grant: bytes
+
+
+class Serving:
+    """Answers requests of other parties' nodes."""
+
+    def __init__(self, node: Node, accords: Accords, releases: Releases) -> None:
+        self._node = node
+        self._accords = accords
+        self._releases = releases
+        self._grants: dict[tuple[int, PartyId], _Granted] = {}
+
+    def answer(self, party: PartyId, request: sync.AnyRequest) -> Answer:
+        """Answer one request of a party. Raises `Refused` or `NotFound`; writes only what it must record."""
+        if isinstance(request, sync.Page | sync.Fill | sync.Ahead):
+            return self._payloads(party, request)
+        with self._node.store.read() as unit:
+            match request:
+                case sync.Heads():
+                    return self._heads(unit, party, request.etag)
+                case sync.Card():
+                    return Answer(self._card(unit))
+                case sync.AccordText():
+                    return Answer(self._text(unit, party, request))
+                case sync.Consistency():
+                    log = self._log(unit, party, request.origin)
+                    return Answer(sync.encode_hashes(self._consistency(unit, log, request.first, request.second)))
+                case sync.Nodes():
+                    return Answer(self._nodes(unit, self._log(unit, party, request.origin), request))
+
+    # -- heads ---------------------------------------------------------------
+
+    def _heads(self, unit: Unit, party: PartyId, etag: str) -> Answer:
+        heads = sync.HeadsAnswer(
+            v=sync.WIRE,
+            party=self._node.me,
+            card=canon.digest(self._card(unit)),
+            logs=tuple(self._log_head(unit, log, party) for log in self._logs_for(unit, party) if log.signed),
+            home=self._home(unit),
+            witnessed=witness.home_note(unit, party),
+            accords=self._accord_heads(unit, party),
+            forks=tuple(data for _, data in unit.documents.all(witness.FORKS)),
+        )
+        body = sync.encode_heads(heads)
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        return Answer(b"", tag, unchanged=True) if tag == etag else Answer(body, tag)
+
+    def _logs_for(self, unit: Unit, party: PartyId) -> list[Log]:
+        names = {accord.id for accord in self._accords.with_party(unit, party)}
+        logs = [log for log in unit.logs.all() if canon.parse_origin(log.origin)[1] in names]
+        if len(logs) > limits.SYNC_LOGS_MAX:
+            raise Fault("more logs than SYNC_LOGS_MAX", hint="leave accords that ended, or split the community")
+        return logs
+
+    def _log_head(self, unit: Unit, log: Log, party: PartyId) -> sync.LogHead:
+        if not log.own:
+            return sync.LogHead(log.note)
+        first, last = position(log.id, 0), position(log.id, log.size)
+        flash = [place(int(row[0] or 0))[1] for row in unit.views.scan(views.FLASH, first, last, limit=1 << 20)]
+        return sync.LogHead(log.note, tuple(flash[-FLASH_KEPT:]), self._grant(unit, log, party))
+
+    def _grant(self, unit: Unit, log: Log, party: PartyId) -> bytes:
+        """Digest what is released of a log to a party: when it changes, withheld entries are asked for again."""
+        known = self._grants.get((log.id, party))
+        if known is not None and known.size == log.size and known.epoch == self._node.epoch:
+            if known.until is None or self._node.now() < known.until:
+                return known.grant
+        allowed: list[int] = []
+        ends: list[int] = []
+        for pair in sorted(unit.entries.classes(log.id, 0, log.size)):
+            judged = self._releases.for_party(unit, log, Class(*pair), party)
+            if judged.released and not is_act(self._node.header(unit.entries.header(pair[0])).kind):
+                allowed += pair
+            if judged.lapses is not None:
+                ends.append(judged.lapses)
+        grant = hashlib.sha256(repr(allowed).encode()).digest()[:8]
+        self._grants[log.id, party] = _Granted(log.size, self._node.epoch, min(ends, default=None), grant)
+        return grant
+
+    def _home(self, unit: Unit) -> bytes:
+        home = [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None]
+        open_ = [log for log in home if log.state is LogState.OPEN]
+        return open_[-1].note if open_ else b""
+
+    def _accord_heads(self, unit: Unit, party: PartyId) -> tuple[sync.AccordHead, ...]:
+        signed = signatures(unit)
+        found = []
+        for text in self._accords.texts(unit):
+            if text.text.member_of(party) is not None and signed.get(text.digest):
+                found.append(sync.AccordHead(text.digest, tuple(sorted(signed[text.digest]))))
+        return tuple(found)
+
+    # -- documents -----------------------------------------------------------
+
+    def _card(self, unit: Unit) -> bytes:
+        data = unit.documents.get(CARDS, self._node.me)
+        if data is None:
+            raise Fault("this node has no card of its own party", hint="run `comity init`")
+        return data
+
+    def _text(self, unit: Unit, party: PartyId, request: sync.AccordText) -> bytes:
+        text = self._accords.text(unit, request.digest)
+        if text.text.member_of(party) is None or not unit.documents.all(SIGNATURES, f"{request.digest}/"):
+            raise NotFound("no such text for the asking party")
+        return self._accords.file(unit, request.digest)
+
+    # -- proofs --------------------------------------------------------------
+
+    def _log(self, unit: Unit, party: PartyId, origin: Origin) -> Log:
+        log = unit.logs.find(origin)
+        own_home = log is not None and log.own and canon.parse_origin(origin)[1] is None
+        if log is None or not (own_home or self._follows(unit, party, canon.parse_origin(origin)[1])):
+            # One answer for "none" and "not yours": names of logs are not disclosed.
+            raise NotFound(f"no log {origin} for {party}")
+        return log
+
+    def _follows(self, unit: Unit, party: PartyId, name: AccordId | None) -> bool:
+        return name is not None and any(accord.id == name for accord in self._accords.with_party(unit, party))
+
+    def _consistency(self, unit: Unit, log: Log, first: int, second: int) -> Sequence[bytes]:
+        if not 0 <= first <= second <= log.size:
+            raise Refused(f"{log.origin} has {log.size} leaves; a proof from {first} to {second} was asked")
+        return consistency_proof(first, second, tree(unit, log)) if first else []
+
+    def _nodes(self, unit: Unit, log: Log, request: sync.Nodes) -> bytes:
+        last = (request.start + request.count) << request.level if 0 <= request.level <= 40 else -1
+        if not (0 <= request.start and 0 < request.count <= 256 and 0 <= last <= request.size <= log.size):
+            raise Refused(f"no such subtrees in {request.size} leaves of {log.origin}")
+        read = tree(unit, log)
+        return sync.encode_hashes([read(request.level, request.start + n) for n in range(request.count)])
+
+    # -- payloads ------------------------------------------------------------
+
+    def _payloads(self, party: PartyId, request: sync.Page | sync.Fill | sync.Ahead) -> Answer:
+        with self._node.store.read() as unit:
+            log = self._log(unit, party, request.origin)
+            start, end = _bounds(log, request)
+            bare = not log.own or (isinstance(request, sync.Page) and request.bare)
+            judged = {} if bare else self._judge(unit, log, start, end, party)
+        if judged:
+            self._record(log, judged, party)
+        with self._node.store.read() as unit:
+            allowed = [which for which, (verdict, _) in judged.items() if verdict.released]
+            entries = unit.entries.released(log.id, start, end, allowed)
+            opened, end = _fit(entries, start)
+            return Answer(sync.encode_page(log.origin, start, opened, self._proof(unit, log, request, end)))
+
+    def _judge(
+        self, unit: Unit, log: Log, start: int, end: int, party: PartyId
+    ) -> dict[Class, tuple[Judged, list[int]]]:
+        classes = by_class(unit, log, start, end)
+        return {c: (self._releases.for_party(unit, log, c, party), indexes) for c, indexes in classes.items()}
+
+    def _record(self, log: Log, judged: dict[Class, tuple[Judged, list[int]]], party: PartyId) -> None:
+        """Put the decisions on record; nothing is sent until they are durable."""
+        decided = [(which, verdict, indexes) for which, (verdict, indexes) in judged.items()]
+        with self._node.store.read() as unit:
+            lines = self._releases.unrecorded(unit, log, decided, to=party)
+        if lines:
+            with self._node.writing() as unit:
+                office = self._node.card(unit, self._node.me).card.offices[0].id
+                self._releases.record(unit, log, lines, to=party, office=office, why="sync")
+        self._releases.recorded(log, decided, to=party)
+
+    def _proof(self, unit: Unit, log: Log, request: sync.Page | sync.Fill | sync.Ahead, end: int) -> Sequence[bytes]:
+        match request:
+            case sync.Page():
+                return self._consistency(unit, log, end, request.size) if end < request.size else []
+            case sync.Ahead():
+                return inclusion_proof(request.index, request.size, tree(unit, log))
+        return []
+
+
+def _bounds(log: Log, request: sync.Page | sync.Fill | sync.Ahead) -> tuple[int, int]:
+    if isinstance(request, sync.Ahead):
+        start, end, size = request.index, request.index + 1, request.size
+    else:
+        start, end = request.start, request.end
+        size = request.size if isinstance(request, sync.Page) else log.size
+    end = min(end, size, start + limits.SYNC_PAGE_ENTRIES_MAX)
+    if not 0 <= start < end <= size <= log.size:
+        raise Refused(f"{log.origin} has {log.size} leaves; {start} to {end} of {size} was asked")
+    return start, end
+
+
+def _fit(entries: Iterable[Entry], start: int) -> tuple[list[Opened], int]:
+    """Take entries while they fit into one page's bytes; the first always does."""
+    opened: list[Opened] = []
+    room = limits.SYNC_PAGE_BYTES_MAX - 65_536  # for headers, commitments and proof
+    for entry in entries:
+        held = entry.held is Held.PAYLOAD
+        room -= len(entry.body or b"") + 64
+        if room < 0 and opened:
+            break
+        opened.append(
+            Opened(
+                entry.held,
+                entry.commitment,
+                entry.header if held else None,
+                entry.salt if held else None,
+                entry.body if held else None,
+            )
+        )
+    return opened, start + len(opened)
+
+
+def tree(unit: Unit, log: Log) -> StoredTree:
+    """Return the hashes of a log's tree, computed from what the store keeps."""
+    return StoredTree(
+        lambda start, end: unit.entries.commitments(log.id, start, end),
+        lambda start, end: unit.entries.block_roots(log.id, start, end),
+        log.size,
+    )

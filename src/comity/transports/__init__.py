@@ -1,0 +1,1 @@
+"""Peers' and correspondents' protocols, both directions. None imports another."""

@@ -1,0 +1,35 @@
+"""Tables of a view, as the areas declare them: what statements add up to, stored and searched.
+
+Rules: rows belong to the position of the entry they were folded from, so that a view can be cleared and
+folded again from the logs and come out the same. A new area declares views; no store changes for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Value = int | str | bytes | None
+Row = tuple[Value, ...]
+
+
+class ViewKind(StrEnum):
+    """The types a view's column may have."""
+
+    INTEGER = "integer"
+    TEXT = "text"
+    BLOB = "blob"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A table of a view.
+
+    The first column is always `position`. `by` names the columns of each index; `clustered` views are
+    stored in the order of (key columns, position), others by position alone.
+    """
+
+    name: str
+    columns: tuple[tuple[str, ViewKind], ...]
+    clustered: tuple[str, ...] = ()
+    by: tuple[tuple[str, ...], ...] = ()

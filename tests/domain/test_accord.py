@@ -1,0 +1,437 @@
+"""Accords: the text and its errors, the life cycle as a table, and ballots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, permutations, product
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from comity import accord, canon
+from comity.accord import TRANSITIONS, Accord, Placed, SignedText, fold, joined, parse_text, seconds, votes_needed
+from comity.acts import Ballot, Join, Leave, Resume, Suspend
+from comity.canon import Digest, PartyId
+from comity.errors import Malformed, Misuse, Refused, TooLarge
+from comity.limits import ACCORD_BYTES_MAX, ACCORD_MEMBERS_MAX
+from comity.vocab import Phase
+
+from tests.domain.makers import ARCADIA, BOREALIA, CASCADIA, DORIA, PARTIES, ballot, in_force, mangled, text, toml
+
+# -- the text ----------------------------------------------------------------
+
+
+def test_a_text_is_read_with_its_bytes_and_digest() -> None:
+    read = text()
+    assert read.data == toml()
+    assert read.digest == canon.digest(toml())
+    assert [m.party for m in read.text.member] == [ARCADIA, BOREALIA, CASCADIA]
+    assert read.text.member_of(DORIA) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "opened"),
+    [("intel.object", True), ("intel.sighting", False), ("consultation.meeting", False), ("intelx.object", False)]
+    + [("home.release", False), ("", False)],
+)
+def test_a_text_opens_its_areas_less_the_kinds_it_refuses(kind: str, opened: bool) -> None:
+    assert text(refused='"intel.sighting"').text.opens(kind) is opened
+
+
+BAD_TEXTS: list[tuple[bytes, bytes, str]] = [
+    (b"form = 1", b"form = 2", "form"),
+    (b"form = 1", b"form = true", "form"),
+    (b"form = 1\n", b"", "form"),
+    (b'id = "three-shores"', b'id = "Three Shores"', "Three Shores"),
+    (b"version = 1", b"version = 0", "version"),
+    (b"version = 1", b"version = 2", "version"),
+    (b'parent = ""', b'parent = "sha256:00"', "version"),
+    (b"version = 1", b"version = 1.0", "version"),
+    (b"version = 1", b"version = 1979-05-27", "version"),
+    (b"binding = false", b'binding = "no"', "binding"),
+    (b'community = "three-shores"', b'community = " "', "community"),
+    (b'areas = ["intel", "response", "requests"]', b"areas = []", "area"),
+    (b'areas = ["intel", "response", "requests"]', b'areas = ["censorship"]', "areas"),
+    (b'ceiling = "RED"', b'ceiling = "WHITE"', "ceiling"),
+    (b'use = ["defence"]', b'use = ["surveillance"]', "use"),
+    (b'rule = "majority"', b'rule = "acclamation"', "rule"),
+    (b'party = "cert.borealia.example"', b'party = "Borealia"', "Borealia"),
+    (b'party = "cert.borealia.example"', b'party = "cert.arcadia.example"', "twice"),
+    (b'root = "', b'root = "x', "root key"),
+    (b'jurisdiction = "BB"', b'jurisdiction = "BB"\nseat = 3', "seat"),
+    (b"[terms]", b"[terms]\nlegal = 1", "legal"),
+    (b'title = "Three shores"', b'title = "Three shores', "line"),
+    (b'title = "Three shores"', b'title = "Three shores"\ntitle = "x"', "line"),
+    (b"[voting]", b'[clocks]\nflash-ack = "soon"\n[voting]', "flash-ack"),
+    (b"[voting]", b'[retention]\n"intel.object" = "0d"\n[voting]', "intel.object"),
+    (b"[voting]", b"[retention]\n" + b'"intel.object" = 9' + b"9" * 5_000 + b"\n[voting]", ""),
+    (b'title = "Three shores"', b"title = " + b"[" * 20_000, ""),
+    (b'title = "Three shores"', b'title = "\xff"', "utf-8"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "named"), BAD_TEXTS, ids=lambda part: repr(part)[:30])
+def test_an_error_in_a_text_names_its_line_or_field(old: bytes, new: bytes, named: str) -> None:
+    data = toml()
+    assert old in data
+    with pytest.raises(Malformed, match=named):
+        parse_text(data.replace(old, new, 1))
+
+
+def test_two_members_do_not_share_a_root_key() -> None:
+    roots = [member.root.encode() for member in text().text.member]
+    with pytest.raises(Malformed, match="root key"):
+        parse_text(toml().replace(roots[1], roots[0]))
+
+
+@pytest.mark.parametrize("use", ["attack", "intelligence", "investigation"])
+def test_no_accord_permits_in_general_what_takes_a_request(use: str) -> None:
+    with pytest.raises(Refused, match=use):
+        text(use=f'"defence", "{use}"')
+
+
+def test_an_accord_has_two_members_or_more_and_not_too_many() -> None:
+    many = [PartyId(f"cert.n{n}.example") for n in range(ACCORD_MEMBERS_MAX + 1)]
+    assert len(parse_text(toml(many[:-1])).text.member) == ACCORD_MEMBERS_MAX
+    for members in (many, [], many[:1]):
+        with pytest.raises(Malformed):
+            parse_text(toml(members))
+
+
+def test_an_oversize_text_is_too_large() -> None:
+    with pytest.raises(TooLarge):
+        parse_text(toml() + b"#" * ACCORD_BYTES_MAX)
+
+
+@given(mangled(toml()) | st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
+@settings(max_examples=200)
+def test_any_bytes_give_a_text_or_their_fault(data: bytes) -> None:
+    try:
+        read = parse_text(data)
+    except (Malformed, TooLarge, Refused):
+        return
+    assert read.data == data
+    assert len(read.text.member) >= 2
+
+
+@pytest.mark.parametrize(("words", "length"), [("30m", 1_800), ("72h", 259_200), ("730d", 63_072_000), ("1m", 60)])
+def test_durations(words: str, length: int) -> None:
+    assert seconds(words) == length
+
+
+@pytest.mark.parametrize("words", ["", "0m", "01h", "-1d", "1", "h", "1.5h", "1 h", "1H", "1h\n", "1000000d", "٣h"])
+def test_what_is_no_duration_is_malformed(words: str) -> None:
+    with pytest.raises(Malformed):
+        seconds(words)
+
+
+# -- the life cycle ----------------------------------------------------------
+
+
+def test_every_phase_has_a_row_and_every_row_leads_to_a_phase() -> None:
+    assert set(TRANSITIONS) == set(Phase)
+    assert {after for row in TRANSITIONS.values() for after in row.values()} <= set(Phase)
+
+
+class Arrival(NamedTuple):
+    """Something that reaches a node: a signature, an act, or a text."""
+
+    signed: tuple[SignedText, PartyId] | None = None
+    act: Placed | None = None
+    text: SignedText | None = None
+
+
+V1 = text()
+V2 = text((ARCADIA, BOREALIA, DORIA), version=2, parent=V1.digest)  # Cascadia out, Doria in
+V2B = text((ARCADIA, BOREALIA, CASCADIA), version=2, parent=V1.digest, title="Three other shores")
+V3 = text((ARCADIA, BOREALIA, CASCADIA), version=3, parent=V2.digest)  # Cascadia back
+
+
+def known(arrivals: Sequence[Arrival]) -> Accord:
+    signatures: dict[Digest, set[PartyId]] = {}
+    for one in arrivals:
+        if one.signed is not None:
+            signatures.setdefault(one.signed[0].digest, set()).add(one.signed[1])
+    texts = [one.text for one in arrivals if one.text is not None]
+    return fold(V1, texts, signatures, [one.act for one in arrivals if one.act is not None])
+
+
+def _moves(party: PartyId, index: int) -> st.SearchStrategy[Arrival]:
+    votes = [Ballot(V1.digest, V2.digest, True), Ballot(V1.digest, V2B.digest, True), Ballot(V2.digest, V3.digest, True)]
+    votes += [Ballot(V1.digest, V2.digest, False)]
+    moves = [*votes, Suspend(), Resume(1), Resume(9), Leave(), Join(V1.digest)]
+    return st.sampled_from(moves).map(lambda act: Arrival(act=Placed(party, 1, index, act)))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Arrival]:
+    """Return what reaches a node: each party's acts in the order of its log, all else in any order."""
+    waiting: list[list[Arrival]] = [[Arrival(text=each)] for each in (V2, V2B, V3)]
+    waiting += [[Arrival(signed=(V1, m.party))] for m in V1.text.member]
+    waiting += [[Arrival(signed=(V2, DORIA))], [Arrival(signed=(V3, CASCADIA))]]
+    for party in PARTIES:
+        count = draw(st.integers(0, 4))
+        waiting.append([draw(_moves(party, index)) for index in range(count)])
+    history: list[Arrival] = []
+    while any(waiting):
+        queue = draw(st.sampled_from([each for each in waiting if each]))
+        history.append(queue.pop(0))
+    return history
+
+
+@given(histories())
+@settings(max_examples=300)
+def test_no_arrival_moves_an_accord_as_the_table_does_not(history: list[Arrival]) -> None:
+    before = known([])
+    assert before.phase is Phase.DRAFT
+    for end in range(1, len(history) + 1):
+        after = known(history[:end])
+        assert after.phase is before.phase or after.phase in TRANSITIONS[before.phase].values()
+        for party, state in after.members.items():
+            was = before.members[party].phase if party in before.members else state.phase
+            back_while_suspended = (was, state.phase) == (Phase.LEFT, Phase.SUSPENDED)
+            assert state.phase is was or state.phase in TRANSITIONS[was].values() or back_while_suspended
+        before = after
+
+
+@given(histories(), st.randoms(use_true_random=False))
+@settings(max_examples=200)
+def test_order_of_arrival_never_matters(history: list[Arrival], random: object) -> None:
+    shuffled = list(history)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert known(shuffled) == known(history)
+    assert known([*history, *shuffled]) == known(history)
+
+
+@given(histories(), histories())
+def test_who_left_by_its_own_act_stays_away(history: list[Arrival], more: list[Arrival]) -> None:
+    left = Arrival(act=Placed(CASCADIA, 1, 0, Leave()))
+    rest = [a for a in [*history, *more] if a.act is None or a.act.party != CASCADIA or a.act.index]
+    state = known([left, *rest])
+    assert state.members[CASCADIA].phase is Phase.LEFT
+    assert not state.takes_part(CASCADIA)
+
+
+def test_in_force_from_the_last_signature() -> None:
+    phases = []
+    for count in range(4):
+        state = fold(V1, [], {V1.digest: frozenset([ARCADIA, BOREALIA, CASCADIA][:count])}, [])
+        phases.append(state.phase)
+        assert len(state.awaiting) == 3 - count
+    assert phases == [Phase.DRAFT, Phase.SIGNING, Phase.SIGNING, Phase.ACTIVE]
+
+
+def test_a_strangers_signature_counts_for_nothing() -> None:
+    state = fold(V1, [], {V1.digest: frozenset({ARCADIA, BOREALIA, DORIA})}, [])
+    assert state.phase is Phase.SIGNING
+    assert state.awaiting == (CASCADIA,)
+
+
+def moved(*moves: tuple[PartyId, object], texts: Sequence[SignedText] = (V1,)) -> Accord:
+    return in_force(*texts, acts=[Placed(p, 1, index, act) for index, (p, act) in enumerate(moves)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("own", "phase"),
+    [
+        ([], Phase.ACTIVE),
+        ([Suspend()], Phase.SUSPENDED),
+        ([Suspend(), Resume(1)], Phase.ACTIVE),
+        ([Suspend(), Suspend(), Resume(1)], Phase.SUSPENDED),
+        ([Suspend(), Suspend(), Resume(2)], Phase.ACTIVE),
+        ([Suspend(), Resume(1), Suspend()], Phase.SUSPENDED),
+        ([Suspend(), Resume(1), Suspend(), Resume(2)], Phase.ACTIVE),
+        ([Suspend(), Resume(1), Resume(1), Suspend()], Phase.SUSPENDED),
+        ([Resume(9), Suspend()], Phase.SUSPENDED),  # none that is yet to come
+        ([Resume(-1), Suspend(), Resume(0)], Phase.SUSPENDED),
+        ([Suspend(), Leave(), Resume(1)], Phase.LEFT),
+        ([Leave(), Suspend(), Resume(9), Join(V1.digest)], Phase.LEFT),
+    ],
+)
+def test_suspensions_are_counted_and_leaving_is_final(own: list[object], phase: Phase) -> None:
+    state = moved(*((CASCADIA, act) for act in own))
+    assert state.members[CASCADIA].phase is phase
+    assert state.takes_part(CASCADIA) is (phase is Phase.ACTIVE)
+    assert state.takes_part(ARCADIA)
+    assert state.phase is Phase.ACTIVE
+
+
+def test_an_accord_ends_when_one_member_remains() -> None:
+    assert moved((ARCADIA, Leave())).phase is Phase.ACTIVE
+    ended = moved((ARCADIA, Leave()), (BOREALIA, Leave()))
+    assert ended.phase is Phase.ENDED
+    assert not ended.takes_part(CASCADIA)
+
+
+def test_leaving_before_all_have_signed_ends_the_draft() -> None:
+    acts = [Placed(ARCADIA, 1, 0, Leave()), Placed(BOREALIA, 1, 0, Leave())]
+    assert fold(V1, [], {V1.digest: frozenset({ARCADIA})}, acts).phase is Phase.ENDED
+
+
+def test_an_act_speaks_for_its_own_party_only() -> None:
+    state = moved((DORIA, Leave()), (DORIA, Suspend()))
+    assert all(state.takes_part(party) for party in (ARCADIA, BOREALIA, CASCADIA))
+    assert not state.takes_part(DORIA)
+
+
+def test_two_acts_at_one_place_of_a_forked_log_fold_alike_in_any_order() -> None:
+    forked = [Placed(ARCADIA, 1, 0, vote.act) for vote in (ballot(ARCADIA, V1, V2), ballot(ARCADIA, V1, V2B))]
+    others = [ballot(BOREALIA, V1, V2), Placed(DORIA, 1, 0, Join(V2.digest))]
+    signatures = {V1.digest: frozenset({ARCADIA, BOREALIA, CASCADIA}), V2.digest: frozenset({DORIA})}
+    folds = [fold(V1, [V2, V2B], signatures, order) for order in permutations([*forked, *others])]
+    assert all(each == folds[0] for each in folds)
+
+
+# -- amendments --------------------------------------------------------------
+
+
+def passes(votes: Sequence[Placed], *proposals: SignedText, first: SignedText = V1) -> Accord:
+    signatures = {first.digest: frozenset(m.party for m in first.text.member), V2.digest: frozenset({DORIA})}
+    return fold(first, proposals, signatures, votes)
+
+
+def test_an_amendment_passes_with_more_than_half_of_all_members() -> None:
+    assert passes([ballot(ARCADIA, V1, V2B)], V2B).current == V1
+    assert passes([ballot(ARCADIA, V1, V2B), ballot(BOREALIA, V1, V2B, yes=False)], V2B).current == V1
+    assert passes([ballot(ARCADIA, V1, V2B), ballot(BOREALIA, V1, V2B)], V2B).current == V2B
+    assert passes([ballot(ARCADIA, V1, V2B), ballot(DORIA, V1, V2B)], V2B).current == V1  # no member, no vote
+
+
+def test_a_second_ballot_is_shown_and_changes_nothing() -> None:
+    votes = [ballot(ARCADIA, V1, V2), ballot(ARCADIA, V1, V2B, index=1), ballot(BOREALIA, V1, V2B)]
+    state = passes(votes, V2, V2B)
+    assert state.current == V1
+    assert state.doubles == (votes[1],)
+    again = passes([*votes, ballot(ARCADIA, V1, V2B, yes=False, index=2)], V2, V2B)
+    assert again.current == V1
+    assert len(again.doubles) == 2
+    assert passes([*votes, *votes], V2, V2B) == state  # the same ballot fetched twice is one ballot
+
+
+def test_a_ballot_of_an_earlier_generation_counts_first() -> None:
+    late = Placed(ARCADIA, 2, 0, Ballot(V1.digest, V2B.digest, True))
+    state = passes([late, ballot(ARCADIA, V1, V2, index=50), ballot(BOREALIA, V1, V2B)], V2, V2B)
+    assert state.doubles == (late,)
+    assert state.current == V1
+
+
+def test_who_left_has_no_vote_but_keeps_the_one_it_cast() -> None:
+    leave = Placed(ARCADIA, 1, 1, Leave())
+    cast = [ballot(ARCADIA, V1, V2B, index=0), leave, ballot(BOREALIA, V1, V2B)]
+    late = [ballot(ARCADIA, V1, V2B, index=2), leave, ballot(BOREALIA, V1, V2B)]
+    assert passes(cast, V2B).current == V2B
+    assert passes(late, V2B).current == V1
+
+
+def test_newcomers_sign_before_an_amendment_is_in_force() -> None:
+    votes = [ballot(party, V1, V2) for party in (ARCADIA, BOREALIA, CASCADIA)]
+    full = {V1.digest: frozenset({ARCADIA, BOREALIA, CASCADIA})}
+    assert fold(V1, [V2], full, votes).current == V1
+    with_newcomer = fold(V1, [V2], full | {V2.digest: frozenset({DORIA})}, votes)
+    assert with_newcomer.current == V2
+    assert with_newcomer.takes_part(DORIA)
+    assert with_newcomer.members[DORIA].since == 2
+    assert with_newcomer.members[CASCADIA].phase is Phase.LEFT
+    assert with_newcomer.version(1) == V1
+    assert with_newcomer.version(3) is None
+
+
+def test_who_comes_back_is_a_member_since_it_came_back() -> None:
+    state = in_force(V1, V2, V3)
+    assert state.current == V3
+    assert {party: member.since for party, member in state.members.items()} == {ARCADIA: 1, BOREALIA: 1, CASCADIA: 3, DORIA: 2}
+    assert state.members[DORIA].phase is Phase.LEFT
+
+
+@pytest.mark.parametrize("wrong", [{"version": 3}, {"version": 2, "parent": "sha256:" + "0" * 64}])
+def test_an_amendment_follows_the_text_in_force(wrong: dict[str, object]) -> None:
+    proposal = text(**{"parent": V1.digest} | wrong)  # type: ignore[arg-type]
+    votes = [ballot(party, V1, proposal) for party in (ARCADIA, BOREALIA, CASCADIA)]
+    assert passes(votes, proposal).current == V1
+
+
+def test_another_accords_text_is_no_successor() -> None:
+    other = parse_text(toml(version=2, parent=V1.digest).replace(b'id = "three-shores"', b'id = "two-shores"'))
+    votes = [ballot(party, V1, other) for party in (ARCADIA, BOREALIA, CASCADIA)]
+    assert passes(votes, other).current == V1
+
+
+def test_an_ended_accord_goes_on_if_its_members_had_voted_for_it() -> None:
+    votes = [ballot(party, V1, V2) for party in (ARCADIA, BOREALIA, CASCADIA)]
+    gone = [Placed(ARCADIA, 1, 9, Leave()), Placed(CASCADIA, 1, 9, Leave())]
+    full = {V1.digest: frozenset({ARCADIA, BOREALIA, CASCADIA}), V2.digest: frozenset({DORIA})}
+    assert fold(V1, [], full, gone).phase is Phase.ENDED
+    late = fold(V1, [V2], full, [*votes, *gone])
+    assert late.phase is Phase.ACTIVE
+    assert late.takes_part(BOREALIA)
+    assert late.takes_part(DORIA)
+
+
+RULES = ("majority", "two-thirds", "unanimous")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("members", range(2, ACCORD_MEMBERS_MAX + 1))
+def test_what_passes_takes_more_than_half_and_no_more_than_all(rule: str, members: int) -> None:
+    assert members < 2 * votes_needed(rule, members) <= 2 * members
+
+
+@pytest.mark.parametrize(("rule", "needed"), [("majority", [2, 2, 3, 3, 4]), ("two-thirds", [2, 2, 3, 4, 4]), ("unanimous", [2, 3, 4, 5, 6])])
+def test_votes_needed(rule: str, needed: list[int]) -> None:
+    assert [votes_needed(rule, members) for members in range(2, 7)] == needed
+
+
+def test_there_is_no_other_rule() -> None:
+    with pytest.raises(Misuse):
+        votes_needed("plurality", 3)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("members", [2, 3, 4])
+def test_two_successors_of_one_version_never_both_pass(rule: str, members: int) -> None:
+    first = text(PARTIES[:members], rule=rule)
+    a, b = (text(PARTIES[:members], version=2, parent=first.digest, title=title) for title in ("a", "b"))
+    choices = [None, (a, True), (b, True), (a, False), (b, False)]
+    for votes in product(choices, repeat=members):
+        cast = [ballot(p, first, v[0], yes=v[1]) for p, v in zip(PARTIES, votes, strict=False) if v is not None]
+        # A double ballot by everybody must not help either.
+        cast += [ballot(p, first, b, index=1) for p, v in zip(PARTIES, votes, strict=False) if v is not None]
+        alone = [passes(cast, each, first=first).current == each for each in (a, b)]
+        assert not all(alone)
+        both = passes(cast, a, b, first=first)
+        assert [both.current == each for each in (a, b)] == alone
+
+
+@given(st.integers(2, 40), st.sampled_from(RULES), st.data())
+@settings(max_examples=60)
+def test_nor_with_many_members(members: int, rule: str, data: st.DataObject) -> None:
+    names = [PartyId(f"cert.n{n}.example") for n in range(members)]
+    first = text(names, rule=rule)
+    rivals = [text(names, version=2, parent=first.digest, title=f"rival {n}") for n in range(3)]
+    votes = data.draw(st.lists(st.sampled_from([None, *rivals]), min_size=members, max_size=members))
+    cast = [ballot(name, first, vote) for name, vote in zip(names, votes, strict=True) if vote is not None]
+    winners = [each for each in rivals if passes(cast, each, first=first).current == each]
+    assert len(winners) <= 1
+    assert passes(cast, *rivals, first=first).current == (winners[0] if winners else first)
+
+
+@given(st.integers(2, 12), st.sampled_from(RULES))
+def test_any_two_passing_majorities_share_a_member(members: int, rule: str) -> None:
+    needed = votes_needed(rule, members)
+    for one in list(combinations(range(members), needed))[:50]:
+        assert len(set(range(members)) - set(one)) < needed
+
+
+def test_joining_is_said_on_the_partys_own_log() -> None:
+    acts = [Placed(ARCADIA, 1, 0, Join(V1.digest))]
+    assert joined(acts, ARCADIA, V1.digest)
+    assert not joined(acts, BOREALIA, V1.digest)
+    assert not joined(acts, ARCADIA, V2.digest)
+
+
+def test_the_media_type_of_a_text_is_its_own() -> None:
+    from comity.party import CARD_MEDIA_TYPE
+
+    assert accord.TEXT_MEDIA_TYPE != CARD_MEDIA_TYPE
