@@ -66,8 +66,8 @@ BAD_TEXTS: list[tuple[bytes, bytes, str]] = [
     (b'title = "Three shores"', b'title = "Three shores"\ntitle = "x"', "line"),
     (b"[voting]", b'[clocks]\nflash-ack = "soon"\n[voting]', "flash-ack"),
     (b"[voting]", b'[retention]\n"intel.object" = "0d"\n[voting]', "intel.object"),
-    (b"[voting]", b"[retention]\n" + b'"intel.object" = 9' + b"9" * 5_000 + b"\n[voting]", ""),
-    (b'title = "Three shores"', b"title = " + b"[" * 20_000, ""),
+    (b"[voting]", b"[retention]\n" + b'"intel.object" = 9' + b"9" * 5_000 + b"\n[voting]", "cannot be read"),
+    (b'title = "Three shores"', b"title = " + b"[" * 20_000, "cannot be read"),
     (b'title = "Three shores"', b'title = "\xff"', "utf-8"),
 ]
 
@@ -373,9 +373,9 @@ RULES = ("majority", "two-thirds", "unanimous")
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("members", range(2, ACCORD_MEMBERS_MAX + 1))
-def test_what_passes_takes_more_than_half_and_no_more_than_all(rule: str, members: int) -> None:
-    assert members < 2 * votes_needed(rule, members) <= 2 * members
+def test_what_passes_takes_more_than_half_and_no_more_than_all(rule: str) -> None:
+    for members in range(2, ACCORD_MEMBERS_MAX + 1):
+        assert members < 2 * votes_needed(rule, members) <= 2 * members, members
 
 
 @pytest.mark.parametrize(("rule", "needed"), [("majority", [2, 2, 3, 3, 4]), ("two-thirds", [2, 2, 3, 4, 4]), ("unanimous", [2, 3, 4, 5, 6])])

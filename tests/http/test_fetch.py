@@ -95,7 +95,8 @@ def test_a_name_is_resolved_once_and_the_judged_address_is_connected_to(make_fet
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
-    with raw(answering(OK)) as server:
+    # Closed after its answer, so that the second request needs a connection of its own.
+    with raw(answering(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))) as server:
         fetcher = make_fetcher(resolve=rebinding)
         assert fetcher.request("GET", f"http://cert.arcadia.example:{server.port}/").status == 200
         assert asked == ["cert.arcadia.example"]

@@ -226,6 +226,18 @@ def test_a_nonce_is_held_as_long_as_its_signature_is_good() -> None:
     assert cache._held == {"k": {"other": now + 300}}
 
 
+@pytest.mark.parametrize("fast", [-300, 0, 300])
+def test_a_request_cannot_be_replayed_as_long_as_its_time_would_be_accepted(fast: int) -> None:
+    # A sender whose clock is fast gives its signature a longer life here: up to twice the skew.
+    now = AT
+    cache = ReplayCache(lambda: now)
+    request = signed(at=AT + fast)
+    assert verify(request, at=now, seen=cache.seen)
+    for now in range(AT, AT + 700, 50):
+        with pytest.raises(Unverified):
+            verify(request, at=now, seen=cache.seen)
+
+
 def test_a_key_that_floods_fills_its_own_share_only_and_gets_it_back() -> None:
     now = AT
     cache = ReplayCache(lambda: now, nonces_max=10)

@@ -9,8 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tlog import vectors
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.checkpoint import Checkpoint, parse_checkpoint
 from comity.tlog.cosignature import CosignatureVerifier, parse_cosigner_vkey
@@ -21,6 +19,8 @@ from comity.tlog.merkle import Frontier, inclusion_proof
 from comity.tlog.note import Note, Verifier, parse_note, parse_vkey, sign, verify
 from comity.tlog.proof import Proof, parse_proof, verify_proof
 from comity.tlog.tiles import encode_bundle, parse_bundle, parse_tile_path, tile_path
+from tests.tlog import vectors
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
 ORIGIN = "cert.arcadia.example/home/1"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.tlog import vectors
 
 from comity.tlog.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.note import Note, Verifier, parse_note, parse_vkey, sign
+from tests.tlog import vectors
 
 ORIGIN = "cert.arcadia.example/accord/three-shores/1"
 ROOT = bytes(range(32))

@@ -6,11 +6,11 @@ import struct
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.tlog import vectors
 
 from comity.tlog.cosignature import CosignatureVerifier, cosign, parse_cosigner_vkey, verify_cosignature
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.note import Note, Verifier, parse_note, parse_vkey, sign, verify
+from tests.tlog import vectors
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = PRIVATE.public_key().public_bytes_raw()

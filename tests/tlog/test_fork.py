@@ -7,13 +7,13 @@ import itertools
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.checkpoint import Checkpoint
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.fork import Exhibit, ForkCertificate, prove_fork
 from comity.tlog.merkle import inclusion_proof, leaf_hash
 from comity.tlog.note import Note, Verifier, sign
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 ORIGIN = "cert.arcadia.example/accord/three-shores/1"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -57,6 +57,20 @@ def test_a_rewritten_leaf_is_found_and_proves_a_fork_of_different_sizes(smaller:
         assert [checkpoint.size for checkpoint in again.verify(LOG)] == [smaller, larger]
         # The larger tree may as well be the one seen first.
         assert prove_fork(*notes[::-1], other.read, TREE.read).verify(LOG)[0].size == larger
+
+
+def test_a_reader_that_lies_makes_no_certificate() -> None:
+    other = rewritten(7)
+    for read_first, read_second in (
+        (TREE.read, lambda level, index: bytes(32)),
+        (TREE.read, lambda level, index: b""),
+        (lambda level, index: leaf_hash(b"%d %d" % (level, index)), TREE.read),
+        (TREE.read, other.read),  # a peer that shows a rewritten history under a checkpoint of the true one
+    ):
+        with pytest.raises(ProofError):
+            prove_fork(signed(TREE, 100), signed(TREE, 250), read_first, read_second)
+    with pytest.raises(ProofError, match="different logs"):
+        prove_fork(signed(TREE, 100), signed(other, 250, origin="cert.arcadia.example/home/1"), TREE.read, other.read)
 
 
 def test_the_first_of_several_differences_is_shown() -> None:

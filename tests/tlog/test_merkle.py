@@ -7,8 +7,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tlog import vectors
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.merkle import (
@@ -23,6 +21,8 @@ from comity.tlog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.tlog import vectors
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 EVERY_PAIR_UP_TO = 600
 EDGES = (0, 1, 255, 256, 257, 65_535, 65_536, 65_537)
@@ -170,6 +170,46 @@ def test_a_rewritten_history_is_not_consistent() -> None:
             verify_consistency(
                 first, second, SMALL.mth(0, first), other.mth(0, second), consistency_proof(first, second, other.read)
             )
+
+
+def test_a_log_that_signs_a_root_of_the_wrong_height_cannot_prove_anything_under_it() -> None:
+    # The root is the log's to choose, so a proof must have the length that the sizes ask for, and not only hash to it.
+    leaf, sibling = SMALL.leaf_hashes[2], bytes(32)
+    proof, root = inclusion_proof(2, 8, SMALL.read), SMALL.mth(0, 8)
+    for size, path, claimed in (
+        (16, proof, root),
+        (8, (*proof, sibling), node_hash(root, sibling)),
+        (8, (*proof, sibling), node_hash(sibling, root)),
+        (8, proof[:2], node_hash(SMALL.mth(0, 2), leaf)),
+    ):
+        with pytest.raises(ProofError):
+            verify_inclusion(leaf, 2, size, path, claimed)
+    for first in (4, 6):
+        old, path = SMALL.mth(0, first), consistency_proof(first, 8, SMALL.read)
+        for second, longer, claimed in (
+            (16, path, root),
+            (8, (*path, sibling), node_hash(root, sibling)),
+            (8, (*path, sibling), node_hash(sibling, root)),
+        ):
+            for first_root in (old, node_hash(sibling, old)):
+                with pytest.raises(ProofError):
+                    verify_consistency(first, second, first_root, claimed, longer)
+
+
+def test_a_hash_of_another_length_is_refused_even_where_it_hashes_to_the_root() -> None:
+    leaf = SMALL.leaf_hashes[0]
+    for sibling in (b"", bytes(31), bytes(33)):
+        with pytest.raises(ProofError, match="hashes of 32 bytes"):
+            verify_inclusion(leaf, 0, 2, [sibling], node_hash(leaf, sibling))
+        with pytest.raises(ProofError, match="hashes of 32 bytes"):
+            verify_consistency(1, 2, leaf, node_hash(leaf, sibling), [sibling])
+
+
+def test_an_empty_consistency_proof_proves_no_growth() -> None:
+    for second in range(2, 20):
+        for first in range(1, second):
+            with pytest.raises(ProofError):
+                verify_consistency(first, second, SMALL.mth(0, first), SMALL.mth(0, second), ())
 
 
 def test_proofs_of_what_a_tree_does_not_hold_are_not_made() -> None:

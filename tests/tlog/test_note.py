@@ -6,11 +6,11 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.tlog import vectors
 
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.limits import NOTE_BYTES_MAX, SIGNATURES_MAX
 from comity.tlog.note import Note, Signature, Verifier, parse_note, parse_vkey, sign, verify
+from tests.tlog import vectors
 
 PETER = parse_vkey(vectors.PETER_VKEY)
 ENOCH = parse_vkey(vectors.ENOCH_VKEY)

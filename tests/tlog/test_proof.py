@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.checkpoint import Checkpoint
 from comity.tlog.cosignature import CosignatureVerifier, cosign
@@ -15,6 +14,7 @@ from comity.tlog.limits import EXTRA_BYTES_MAX, PROOF_HASHES_MAX
 from comity.tlog.merkle import inclusion_proof
 from comity.tlog.note import Note, Verifier, sign
 from comity.tlog.proof import Proof, parse_proof, verify_proof
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 ORIGIN = "cert.arcadia.example/accord/three-shores/1"
 SIZE, INDEX = 1_000, 777
@@ -132,6 +132,8 @@ def test_malformed_proof_files_are_refused(old: bytes, new: bytes) -> None:
 
 
 def test_proof_files_over_their_limits_are_refused() -> None:
+    with pytest.raises(FormatError, match="a proof file of"):
+        parse_proof(bytes(10_000_000))
     hashes = (bytes(32),) * (PROOF_HASHES_MAX + 1)
     for proof in (
         dataclasses.replace(PROOF, extra=bytes(EXTRA_BYTES_MAX + 1)),

@@ -7,7 +7,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.leaf import leaf_hashes_of
@@ -22,6 +21,7 @@ from comity.tlog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 SIZES = (0, 1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537)
 COMMITMENTS = b"".join(numbered_leaves(max(SIZES)))  # any 32 bytes do for a commitment

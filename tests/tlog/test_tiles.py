@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tlog.naive import NaiveTree, numbered_leaves
 
 from comity.tlog.errors import FormatError, ProofError
 from comity.tlog.leaf import leaf_hashes_of, leaf_of
@@ -20,6 +19,7 @@ from comity.tlog.tiles import (
     tile_path,
     tile_width,
 )
+from tests.tlog.naive import NaiveTree, numbered_leaves
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,16 @@ KEY_BYTES: Final = 16
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})"
 # What is in its normal form already: nearly all that bulk look-ups and patterns hold.
 _PLAIN: Final = re.compile(
     rf"(?P<ipv4>(?:{_OCTET}\.){{3}}{_OCTET})"
     r"|(?P<hash>[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32}|[0-9a-f]{96})?)"
-    rf"|(?P<domain>(?=.{{4,253}}\Z)(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}}))"
+    rf"|(?P<domain>(?=.{{4,253}}\Z){_NAME})"
+    # No escape, port or bracket: those need a closer look.
+    rf"|(?P<url>(?:https?|ftp)://{_NAME}/(?:[A-Za-z0-9._~!$&*+=:@/?-]*[A-Za-z0-9._~$&*+=/-])?)"
 )
-_DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})")
+_DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_NAME}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}")
 _ASN: Final = re.compile(r"(?:asn?[ :-]?)([0-9]{1,10})", re.IGNORECASE)
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}", re.IGNORECASE)
@@ -66,7 +69,12 @@ _HIVES: Final = {
 _PORTS: Final = {"http": "80", "https": "443", "ftp": "21"}
 # Suffixes of files that a name of a host may have too: such a text is looked up as both.
 _FILE_SUFFIXES: Final = frozenset(
-    ["7z", "apk", "bat", "bin", "cab", "class", "cmd", "cpl", "dat", "dll", "doc", "docm", "docx", "elf", "exe", "gz", "hta", "htm", "html", "img", "iso", "jar", "js", "jse", "lnk", "lua", "msi", "pdf", "php", "pl", "ps", "ppt", "pptx", "ps1", "py", "rar", "rb", "rs", "rtf", "scr", "sh", "so", "sys", "tar", "tmp", "vbe", "vbs", "wsf", "xls", "xlsb", "xlsm", "xlsx", "zip"]
+    (
+        *("7z", "apk", "bat", "bin", "cab", "class", "cmd", "cpl", "dat", "dll", "doc", "docm", "docx"),
+        *("elf", "exe", "gz", "hta", "htm", "html", "img", "iso", "jar", "js", "jse", "lnk", "lua", "msi"),
+        *("pdf", "php", "pl", "ps", "ppt", "pptx", "ps1", "py", "rar", "rb", "rs", "rtf", "scr", "sh", "so"),
+        *("sys", "tar", "tmp", "vbe", "vbs", "wsf", "xls", "xlsb", "xlsm", "xlsx", "zip"),
+    )
 )
 
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
@@ -112,7 +120,11 @@ def recognise(text: str) -> tuple[Observable, ...]:
     if found is not None:
         return _plain(found, found[0])
     # What stays free text keeps its brackets and words: they may be the value's own.
-    return _structured(clean) or tuple(free for kind in FREE_KINDS if (free := normal(kind, text)) is not None)
+    precise = _structured(clean)
+    written = normal("url", text)
+    if written is not None and written not in precise:
+        precise += (written,)  # brackets in a path may be the address's own
+    return precise or tuple(free for kind in FREE_KINDS if (free := normal(kind, text)) is not None)
 
 
 def _plain(found: re.Match[str], text: str) -> tuple[Observable, ...]:
@@ -121,8 +133,8 @@ def _plain(found: re.Match[str], text: str) -> tuple[Observable, ...]:
         if text[text.rfind(".") + 1 :] in _FILE_SUFFIXES:
             return (Observable("domain", text), Observable("file-name", text))
         return (Observable("domain", text),)
-    if kind == "ipv4":
-        return (Observable("ipv4", text),)
+    if kind in {"ipv4", "url"}:
+        return (Observable(kind, text),)
     # A fingerprint looks the same whether it is a file's or a certificate's.
     return (Observable(HASH_OF_LENGTH[len(text)], text), Observable("certificate", text))
 
@@ -158,11 +170,16 @@ def _bare_location(text: str) -> tuple[Observable, ...]:
     return tuple(url for url in urls if url is not None)
 
 
+def plain(text: str) -> Observable | None:
+    """Return an address, domain name, URL or hash that stands in its normal form already; None for all else."""
+    found = _PLAIN.fullmatch(text)
+    if found is None:
+        return None
+    return Observable(HASH_OF_LENGTH[len(text)] if found.lastgroup == "hash" else found.lastgroup or "", text)
+
+
 def network(text: str) -> Observable | None:
     """Return an address, a prefix or a domain name in normal form, by what it looks like."""
-    found = _PLAIN.fullmatch(text)
-    if found is not None and found.lastgroup in {"ipv4", "domain"}:
-        return Observable(found.lastgroup, text)
     return normal("ipv4", text) or normal("ipv6", text) or normal("domain", text)
 
 
@@ -211,6 +228,9 @@ def _domain(text: str) -> str:
 
 def _url(text: str) -> str:
     """RFC 3986 §6.2.2 and §6.2.3: case of scheme, host and escapes, default port, empty path."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and plain.lastgroup == "url":
+        return text
     found = _URL.fullmatch(text)
     if found is None:
         return ""

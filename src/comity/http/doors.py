@@ -52,7 +52,9 @@ def _bind_tcp(door: Tcp) -> socket.socket:
             f"plain http on {address} is refused",
             hint="give the listener a certificate, or listen on 127.0.0.1 behind a proxy that has one",
         )
-    sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((str(address), door.port))

@@ -104,11 +104,11 @@ def _batch(node: Node, actor: Actor, origin: Source, batch: Sequence[split.Piece
     assert done.report is not None
     for piece in batch:
         if isinstance(piece, Refusal):
-            done.report.add(piece)
+            done.report.refuse(piece)
     fresh: list[tuple[bytes, check.Checked]] = []
     for piece, checked in zip(good, check.check_many([piece.data for piece in good]), strict=True):
         if isinstance(checked, Refusal):
-            done.report.add(checked._replace(offset=piece.offset))
+            done.report.refuse(checked._replace(offset=piece.offset))
         else:
             fresh.append((piece.data, checked))
     if not fresh:

@@ -177,8 +177,11 @@ class Views(Protocol):
     def put(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
         """Insert rows (position first); a row that is there already is no error."""
 
+    def delete(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Delete exactly these rows, found by their key."""
+
     def drop(self, view: View, first: int, last: int) -> None:
-        """Delete the rows of positions `first` to `last` inclusive."""
+        """Delete the rows of positions `first` to `last` inclusive; slow for a clustered view."""
 
     def clear(self, view: View) -> None:
         """Delete every row."""

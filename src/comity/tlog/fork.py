@@ -85,20 +85,25 @@ class ForkCertificate:
         Raises `ProofError` where the certificate does not prove a fork, `FormatError` for no checkpoint.
         """
         first, second = verify_checkpoint(self.first, *verifiers), verify_checkpoint(self.second, *verifiers)
-        if first.origin != second.origin:
-            raise ProofError("the two checkpoints are of different logs")
-        if first.size == second.size:
-            if first.root == second.root:
-                raise ProofError("the two checkpoints are of the same tree")
-            return first, second
-        if self.exhibits is None:
-            raise ProofError("checkpoints of different sizes need a leaf from each to prove a fork")
-        index, here, there = self.exhibits
-        if here.leaf_hash == there.leaf_hash:
-            raise ProofError(f"both histories have the same leaf at {index}")
-        verify_inclusion(here.leaf_hash, index, first.size, here.hashes, first.root)
-        verify_inclusion(there.leaf_hash, index, second.size, there.hashes, second.root)
+        _check_contradiction(first, second, self.exhibits)
         return first, second
+
+
+def _check_contradiction(first: Checkpoint, second: Checkpoint, exhibits: tuple[int, Exhibit, Exhibit] | None) -> None:
+    """Check steps 2 to 4 of `ForkCertificate.verify`, which need no key."""
+    if first.origin != second.origin:
+        raise ProofError("the two checkpoints are of different logs")
+    if first.size == second.size:
+        if first.root == second.root:
+            raise ProofError("the two checkpoints are of the same tree")
+        return
+    if exhibits is None:
+        raise ProofError("checkpoints of different sizes need a leaf from each to prove a fork")
+    index, here, there = exhibits
+    if here.leaf_hash == there.leaf_hash:
+        raise ProofError(f"both histories have the same leaf at {index}")
+    verify_inclusion(here.leaf_hash, index, first.size, here.hashes, first.root)
+    verify_inclusion(there.leaf_hash, index, second.size, there.hashes, second.root)
 
 
 def _parse_head(head: bytes) -> tuple[int, Exhibit, Exhibit] | None:
@@ -124,16 +129,26 @@ def _parse_exhibit(lines: list[str]) -> Exhibit:
 def prove_fork(first: Note, second: Note, read_first: HashReader, read_second: HashReader) -> ForkCertificate:
     """Return the certificate for two checkpoints whose trees can be read: finds the first leaf that differs.
 
-    Asks for two hashes a level, so the readers may fetch tiles from elsewhere. Raises `ProofError` if the
-    smaller tree is the beginning of the larger, `FormatError` if a note is no checkpoint.
+    Asks for a few hashes a level, so the readers may fetch them from elsewhere and need not be trusted: what
+    comes back is checked against the roots, while the signatures are for the caller to have checked.
+    Raises `ProofError` if the smaller tree is the beginning of the larger or a reader does not lead to its
+    checkpoint's root, `FormatError` if a note is no checkpoint.
     """
     one, other = parse_checkpoint(first.text), parse_checkpoint(second.text)
-    if one.size == other.size and one.root != other.root:
-        return ForkCertificate(first, second)
-    index = _first_difference(min(one.size, other.size), read_first, read_second)
-    here = Exhibit(read_first(0, index), inclusion_proof(index, one.size, read_first))
-    there = Exhibit(read_second(0, index), inclusion_proof(index, other.size, read_second))
-    return ForkCertificate(first, second, (index, here, there))
+    exhibits = None
+    if one.size != other.size:
+        exhibits = _find_exhibits(one.size, other.size, read_first, read_second)
+    _check_contradiction(one, other, exhibits)
+    return ForkCertificate(first, second, exhibits)
+
+
+def _find_exhibits(
+    one: int, other: int, read_first: HashReader, read_second: HashReader
+) -> tuple[int, Exhibit, Exhibit]:
+    index = _first_difference(min(one, other), read_first, read_second)
+    here = Exhibit(read_first(0, index), inclusion_proof(index, one, read_first))
+    there = Exhibit(read_second(0, index), inclusion_proof(index, other, read_second))
+    return index, here, there
 
 
 def _first_difference(size: int, read_first: HashReader, read_second: HashReader) -> int:

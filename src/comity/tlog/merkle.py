@@ -98,7 +98,7 @@ class Frontier:
     def copy(self) -> Frontier:
         """Return a frontier that goes its own way from here."""
         other = Frontier()
-        other.size, other._peaks = self.size, self._peaks.copy()
+        other.size, other._peaks = self.size, self._peaks  # `extend` makes a new list, so this one can be shared
         return other
 
     def encode(self) -> bytes:

@@ -108,9 +108,7 @@ class _Door:
         body = await request.body()
         return await self._answer(request, body, lambda: _not_heads(sync.decode_request(body)))
 
-    async def _answer(
-        self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]
-    ) -> HttpResponse:
+    async def _answer(self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]) -> HttpResponse:
         try:
             answer = await run_in_threadpool(self._work, request, body, read)
         except ComityError as error:
@@ -125,7 +123,7 @@ class _Door:
     def _work(self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]) -> Answer:
         asker = signing.verify_request(
             request.method,
-            self._address().rstrip("/") + request.url.path,
+            self._address().rstrip("/") + _target(request),
             dict(request.headers),
             body,
             find_key=self._key_of,
@@ -142,6 +140,13 @@ class _Door:
                 return party.public(self._node.card(unit, name).card.keys.request)
         except (NotFound, Malformed, Unverified):
             return None
+
+
+def _target(request: HttpRequest) -> str:
+    """Return path and query as they were sent: what is decoded is not what was signed."""
+    query = request.scope["query_string"].decode("latin-1")
+    path = str(request.scope["raw_path"].decode("latin-1"))
+    return f"{path}?{query}" if query else path
 
 
 def _not_heads(request: sync.AnyRequest) -> sync.AnyRequest:

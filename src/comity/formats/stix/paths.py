@@ -34,7 +34,11 @@ _SKIPPED: Final = "skipped"
 _NETWORK: Final = frozenset({"ipv4", "ipv6", "domain", "url", _ADDRESS})
 # Steps whose values describe a thing and do not single one out.
 _DESCRIPTIVE: Final = frozenset(
-    ["type", "mime_type", "content_type", "account_type", "path_enc", "name_enc", "magic_number_hex", "protocols", "size", "is_active", "is_multipart", "src_port", "dst_port", "data_type", "integrity_level", "start_type", "service_type", "service_status", "pid"]
+    (
+        *("type", "mime_type", "content_type", "account_type", "path_enc", "name_enc", "magic_number_hex"),
+        *("protocols", "size", "is_active", "is_multipart", "src_port", "dst_port", "data_type"),
+        *("integrity_level", "start_type", "service_type", "service_status", "pid"),
+    )
 )
 _HASHES: Final = {
     "MD5": 32,
@@ -86,15 +90,11 @@ def kind_at(type_name: str, path: str) -> str:
 def observable_at(type_name: str, path: str, value: str) -> Observable | None:
     """Return the observable that a value at a path is, in normal form; None where it is not worth finding."""
     kind = kind_at(type_name, path)
-    if kind in _NETWORK:
-        found = observables.network(value)
-        if found is not None and (found.kind == kind or kind != "url"):
-            return found
+    found = observables.plain(value)
+    if found is not None and (found.kind == kind or (kind in _NETWORK and found.kind in _NETWORK)):
+        return found
     if kind == _SKIPPED:
         return None
-    if kind == _ADDRESS:
-        found = observables.normal("email", value) or observables.normal("url", value)
-        return found or observables.normal("mac", value) or observables.normal("text", value)
     return observables.normal(kind, value) or _by_form(kind, value) or observables.normal("text", value)
 
 
@@ -102,8 +102,7 @@ def _by_form(kind: str, value: str) -> Observable | None:
     """Read a value that does not fit the kind its path names."""
     if kind in HASH_OF_LENGTH.values():
         return observables.normal(HASH_OF_LENGTH.get(len(value), kind), value)
-    if kind in {"ipv4", "ipv6", "domain"}:
-        return observables.normal("url", value) or observables.normal("email", value)
-    if kind == "url":
-        return observables.network(value)
-    return None
+    if kind not in _NETWORK:
+        return None
+    found = observables.network(value) or observables.normal("url", value)
+    return found or observables.normal("email", value) or observables.normal("mac", value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from comity.errors import Malformed
@@ -106,7 +107,10 @@ class Token(NamedTuple):
 
 
 _KEYWORDS: Final = frozenset(
-    ["AND", "OR", "NOT", "FOLLOWEDBY", "LIKE", "MATCHES", "ISSUPERSET", "ISSUBSET", "EXISTS", "LAST", "IN", "START", "STOP", "SECONDS", "true", "false", "WITHIN", "REPEATS", "TIMES"]
+    (
+        *("AND", "OR", "NOT", "FOLLOWEDBY", "LIKE", "MATCHES", "ISSUPERSET", "ISSUBSET", "EXISTS", "LAST"),
+        *("IN", "START", "STOP", "SECONDS", "true", "false", "WITHIN", "REPEATS", "TIMES"),
+    )
 )
 _SPACE: Final = "[ \t\r\n\x0b\x0c\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # the grammar's own list
 _TOKEN: Final = re.compile(
@@ -128,14 +132,12 @@ _EQUAL_MARKS: Final = {"=": "=", "==": "=", "!=": "!=", "<>": "!="}
 _ORDER_MARKS: Final = frozenset({"<", "<=", ">", ">="})
 _STRING_WORDS: Final = frozenset({"LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET"})
 
-# The fast way: what follows accepts a part of the grammar, without comments, escapes or list steps.
-_NOT_KEYWORD: Final = rf"(?!(?:{'|'.join(sorted(_KEYWORDS))})(?![A-Za-z0-9_]))"
-_NAME: Final = rf"{_NOT_KEYWORD}[A-Za-z_][A-Za-z0-9_]*+"
+# The fast way: no comments, escapes or list steps. Which words may stand in a path is asked once per path.
 _GAP: Final = "[ \t\r\n]*+"
-_TYPE: Final = rf"{_NOT_KEYWORD}[A-Za-z_][A-Za-z0-9_-]*+"
-_STEPS: Final = rf"{_NAME}(?:\.(?:{_NAME}|'[^'\\]*+'))*+"
-_TEST: Final = rf"{_TYPE}{_GAP}:{_GAP}{_STEPS}{_GAP}==?{_GAP}'[^'\\]*+'"
-_EACH: Final = re.compile(rf"({_TYPE}){_GAP}:{_GAP}({_STEPS}){_GAP}==?{_GAP}'([^'\\]*+)'")
+_TEST: Final = rf"[A-Za-z_][A-Za-z0-9_-]*+{_GAP}:{_GAP}[A-Za-z_][A-Za-z0-9_.'-]*+{_GAP}==?{_GAP}'[^'\\]*+'"
+_EACH: Final = re.compile(
+    rf"([A-Za-z_][A-Za-z0-9_-]*+){_GAP}:{_GAP}([A-Za-z_][A-Za-z0-9_.'-]*+){_GAP}==?{_GAP}'([^'\\]*+)'"
+)
 _ONE: Final = re.compile(rf"{_GAP}\[{_GAP}{_EACH.pattern}{_GAP}\]{_GAP}")
 _TESTS: Final = rf"\[{_GAP}{_TEST}(?:{_GAP}OR(?![A-Za-z0-9_-]){_GAP}{_TEST})*+{_GAP}\]"
 _CHAIN: Final = re.compile(rf"{_GAP}{_TESTS}(?:{_GAP}OR(?![A-Za-z0-9_-]){_GAP}{_TESTS})*+{_GAP}")
@@ -145,22 +147,28 @@ def simple(text: str) -> tuple[Equality, ...] | None:
     """Return the comparisons of `[type:path = 'value']`, or of such joined by OR; None for any other pattern."""
     if len(text) * 4 > PATTERN_BYTES_MAX:  # the longest take the slow way, which measures them
         return None
-    tests: tuple[Equality, ...]
     found = _ONE.fullmatch(text)
-    if found is not None:
-        tests = (_equality(found),)
-    elif _CHAIN.fullmatch(text):
-        tests = tuple(map(_equality, _EACH.finditer(text)))
-    else:
+    if found is None and not _CHAIN.fullmatch(text):
         return None
-    for test in tests:
-        if "hashes" in test.path and not paths.hash_fits(test.path, test.value):
+    tests: list[Equality] = []
+    for kind, path, value in [found.groups()] if found is not None else _EACH.findall(text):
+        steps, hashed = _plain_path(kind, path)
+        if not steps or (hashed and not paths.hash_fits(steps, value)):
             return None
-    return tests
+        tests.append(Equality(kind, steps, value))
+    return tuple(tests)
 
 
-def _equality(found: re.Match[str]) -> Equality:
-    return Equality(found[1], found[2].replace("'", ""), found[3])
+@lru_cache(maxsize=1_024)
+def _plain_path(kind: str, path: str) -> tuple[str, bool]:
+    """Return a path's text, empty where the grammar has no such path, and whether it names a hash."""
+    try:
+        parser = _Parser(_tokens(f"{kind}:{path}"))
+        parsed = parser.path()
+        parser.end()
+    except Malformed:
+        return "", False
+    return parsed.text(), "hashes" in parsed.steps
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -291,8 +299,8 @@ class _Parser:
         negated = self._take("NOT")
         if negated or self._tokens[self._next].text == "EXISTS":
             self._want("EXISTS")
-            return Comparison(self._path(), "EXISTS", negated, None)
-        path = self._path()
+            return Comparison(self.path(), "EXISTS", negated, None)
+        path = self.path()
         negated = self._take("NOT")
         mark = self._of("mark", "keyword").text
         value: Literal | tuple[Literal, ...]
@@ -329,7 +337,8 @@ class _Parser:
         self._want(")")
         return tuple(values)
 
-    def _path(self) -> Path:
+    def path(self) -> Path:
+        """objectPath: type, colon, steps."""
         kind = self._of("word").text
         self._want(":")
         steps: list[str | Index] = [self._step()]

@@ -33,7 +33,8 @@ class Kind:
     one: jsonschema_rs.Validator  # takes an object
     many: jsonschema_rs.Validator  # takes a list of objects: one call for a batch
     known: frozenset[str]  # properties the specification gives the type
-    times: tuple[str, ...]  # those of them that are timestamps
+    times: tuple[str, ...]  # those of them that are timestamps, besides `created` and `modified`
+    custom: bool  # the schema of custom types
 
 
 def kind(name: str) -> Kind | None:
@@ -97,7 +98,14 @@ def _compiled(name: str) -> Kind:
         one=_validator({"$ref": schema["$id"]}),
         many=_validator({"type": "array", "items": {"$ref": schema["$id"]}}),
         known=frozenset(properties),
-        times=tuple(sorted(name for name, shapes in properties.items() if _TIMESTAMP in json.dumps(shapes))),
+        times=tuple(
+            sorted(
+                field
+                for field, shapes in properties.items()
+                if field not in {"created", "modified"} and _TIMESTAMP in json.dumps(shapes)
+            )
+        ),
+        custom=name not in _types(),
     )
 
 

@@ -1,0 +1,272 @@
+"""Whether bytes are a STIX 2.1 object that may be relied on, and what a node's views need of it.
+
+Rules: `check_many` answers for any bytes with a `Checked` or a `Refusal`, one for each, and raises nothing
+for what they hold. The order of the checks: size, strict JSON (duplicate keys, depth, UTF-8, numbers), the
+OASIS schema of the type, then what the specification asks and schemas cannot say. Custom types and
+properties are kept: they have to meet the common properties and no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from comity.errors import Malformed
+from comity.formats.observables import Observable
+from comity.formats.stix import observe, schemas, strict
+from comity.formats.stix.report import Refusal, refusal
+from comity.formats.stix.schemas import Kind
+from comity.formats.stix.strict import Tree
+from comity.limits import STIX_BATCH_OBJECTS, STIX_NAME_CHARS_MAX
+from comity.vocab import Tlp
+
+
+class Checked(NamedTuple):
+    """What the views need of an object that passed. Times are of the Unix epoch."""
+
+    id: str
+    type: str
+    uuid: bytes  # 16
+    created: int | None  # microseconds; None for cyber-observable objects
+    modified: int  # microseconds; of `created` where the type has no versions, 0 where it has neither
+    valid_from: int | None  # seconds
+    valid_until: int | None  # seconds, rounded down: never valid for longer than said
+    revoked: bool
+    name: str  # for display, cut to STIX_NAME_CHARS_MAX
+    markings: tuple[str, ...]  # ids of every marking definition, of the whole or of a part
+    tlp: Tlp | None  # the strictest of them that is a TLP level
+    created_by: str  # id of an identity, or empty
+    custom: bool  # a type or property that the specification does not have
+    observables: tuple[Observable, ...]
+    note: str  # what keeps it from being found by value, see `observe`
+
+
+TLP_MARKINGS: Final = {
+    # TLP 1.0 (STIX 2.1 §7.2.1.4). FIRST: WHITE is CLEAR in TLP 2.0, the others keep their meaning.
+    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": Tlp.CLEAR,
+    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": Tlp.GREEN,
+    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": Tlp.AMBER,
+    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": Tlp.RED,
+    # TLP 2.0 (OASIS common objects, extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d).
+    "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487": Tlp.CLEAR,
+    "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb": Tlp.GREEN,
+    "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": Tlp.AMBER,
+    "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": Tlp.AMBER_STRICT,
+    "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": Tlp.RED,
+}
+
+# (earlier, later, whether they may be equal), by type; `created` and `modified` hold for all (STIX 2.1 §3.2).
+_ORDERED: Final[dict[str, tuple[str, str, bool]]] = {
+    "indicator": ("valid_from", "valid_until", False),  # §4.7
+    "relationship": ("start_time", "stop_time", False),  # §5.1
+    "observed-data": ("first_observed", "last_observed", True),  # §4.14
+    "network-traffic": ("start", "end", True),  # §6.12
+    **dict.fromkeys(
+        ("campaign", "infrastructure", "intrusion-set", "malware", "sighting", "threat-actor"),
+        ("first_seen", "last_seen", True),
+    ),
+}
+_ADDRESSES: Final = ("ipv4-addr", "ipv6-addr", "mac-addr", "domain-name")
+# What a reference of a cyber-observable object may name (STIX 2.1 §6); the schemas only ask for text.
+_TARGETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "directory": {"contains_refs": ("file", "directory")},
+    "domain-name": {"resolves_to_refs": ("ipv4-addr", "ipv6-addr", "domain-name")},
+    "email-addr": {"belongs_to_ref": ("user-account",)},
+    "email-message": {
+        **dict.fromkeys(("from_ref", "sender_ref", "to_refs", "cc_refs", "bcc_refs"), ("email-addr",)),
+        "raw_email_ref": ("artifact",),
+    },
+    "file": {"parent_directory_ref": ("directory",), "content_ref": ("artifact",)},
+    "ipv4-addr": {"resolves_to_refs": ("mac-addr",), "belongs_to_refs": ("autonomous-system",)},
+    "ipv6-addr": {"resolves_to_refs": ("mac-addr",), "belongs_to_refs": ("autonomous-system",)},
+    "network-traffic": {
+        **dict.fromkeys(("src_ref", "dst_ref"), _ADDRESSES),
+        **dict.fromkeys(("src_payload_ref", "dst_payload_ref"), ("artifact",)),
+        **dict.fromkeys(("encapsulates_refs", "encapsulated_by_ref"), ("network-traffic",)),
+    },
+    "process": {
+        "opened_connection_refs": ("network-traffic",),
+        "creator_user_ref": ("user-account",),
+        "image_ref": ("file",),
+        **dict.fromkeys(("parent_ref", "child_refs"), ("process",)),
+    },
+    "windows-registry-key": {"creator_user_ref": ("user-account",)},
+}
+_IDENTIFIER: Final = re.compile(
+    "[a-z][a-z0-9-]+[a-z0-9]--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-5][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECONDS: Final = 1_000_000
+
+
+class _Broken(Exception):
+    """An object breaks a rule; never leaves this module."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
+def check_many(objects: Sequence[bytes]) -> list[Checked | Refusal]:
+    """Check objects, each given as the bytes its producer wrote; the answers stand in the same order.
+
+    A refusal's offset is 0: only the caller knows where in its input an object began. Raises `Fault` where
+    the schemas are not installed.
+    """
+    results: list[Checked | Refusal] = []
+    for start in range(0, len(objects), STIX_BATCH_OBJECTS):
+        batch = objects[start : start + STIX_BATCH_OBJECTS]
+        trees = strict.decode_many(batch)
+        trusted = _schema_many(trees)
+        results += [
+            tree if isinstance(tree, Refusal) else _judge(tree, tree_kind)
+            for tree, tree_kind in zip(trees, trusted, strict=True)
+        ]
+    return results
+
+
+# --- the schema ------------------------------------------------------------------------------------------
+
+
+def _schema_many(trees: Sequence[Tree | Refusal]) -> list[Kind | Refusal]:
+    """Return each object's kind, or why its schema refuses it; one call for all objects of a type."""
+    by_type: dict[str, list[int]] = {}
+    verdicts: list[Any] = [None] * len(trees)
+    for at, tree in enumerate(trees):
+        if isinstance(tree, Refusal):
+            continue
+        name = tree.get("type")
+        by_type.setdefault(name if isinstance(name, str) else "", []).append(at)
+    for name, places in by_type.items():
+        kind = schemas.kind(name)
+        group: list[Any] = [trees[at] for at in places]
+        good = kind is not None and kind.many.is_valid(group)
+        for at, tree in zip(places, group, strict=True):
+            verdicts[at] = kind if good else _schema_one(tree, name)
+    return verdicts
+
+
+def _schema_one(tree: Tree, name: str) -> Kind | Refusal:
+    ident = tree.get("id")
+    ident = ident if isinstance(ident, str) else ""
+    if not name:
+        return refusal("schema", "no type", ident=ident)
+    if name == "bundle":
+        return refusal("bundle", "a bundle inside a bundle", ident=ident)
+    kind = schemas.kind(name) or schemas.custom_kind(observable="created" not in tree and "modified" not in tree)
+    if kind.one.is_valid(tree):
+        return kind
+    if "spec_version" not in tree and "created" in tree:
+        return refusal("version", "no spec_version: an object of STIX 2.0, and only 2.1 is read", ident=ident)
+    error = next(iter(kind.one.iter_errors(tree)))
+    place = ".".join(map(str, error.instance_path))
+    return refusal("schema", f"{place}: {error.message}" if place else error.message, ident=ident)
+
+
+# --- what schemas cannot say -----------------------------------------------------------------------------
+
+
+def _judge(tree: Tree, kind: Kind | Refusal) -> Checked | Refusal:
+    if isinstance(kind, Refusal):
+        return kind
+    try:
+        return _checked(tree, kind)
+    except _Broken as broken:
+        return refusal(broken.rule, broken.reason, ident=tree["id"])
+    except Malformed as error:
+        return refusal("pattern", str(error), ident=tree["id"])
+
+
+def _checked(tree: Tree, kind: Kind) -> Checked:
+    get = tree.get
+    name, ident = tree["type"], tree["id"]
+    if not ident.startswith(name + "--"):
+        raise _Broken("id", f"the id of a {name} does not begin with {name}--")
+    created = micros(tree["created"]) if "created" in tree else None
+    modified = micros(tree["modified"]) if "modified" in tree else created
+    if created is not None and modified is not None and modified < created:
+        raise _Broken("order", "modified is before created")
+    start, end = _span(tree, name, kind.times) if kind.times else (None, None)
+    custom = kind.custom or not tree.keys() <= kind.known
+    if custom or created is None:
+        _check_references(tree, name)
+    created_by = get("created_by_ref", "")
+    if created_by and not created_by.startswith("identity--"):
+        raise _Broken("reference", "created_by_ref does not name an identity")
+    markings, tlp = _marked(tuple(get("object_marking_refs", ())), tree)
+    found, note = observe.of_object(tree)
+    label = get("name") or get("value") or get("pattern")
+    return Checked(
+        ident,
+        name,
+        bytes.fromhex(ident[-36:].replace("-", "")),
+        created,
+        modified or 0,
+        start,
+        end,
+        get("revoked", False),
+        label[:STIX_NAME_CHARS_MAX] if isinstance(label, str) else "",
+        markings,
+        tlp,
+        created_by,
+        custom,
+        found,
+        note,
+    )
+
+
+@lru_cache(maxsize=4_096)
+def micros(text: str) -> int:
+    """Read a timestamp of the STIX form as microseconds since the epoch; finer digits are cut off."""
+    # A leap second (…:60Z, RFC 3339 §5.6) is read as the second after :59.
+    leap = text[17:19] == "60"
+    try:
+        since = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text) - _EPOCH
+    except ValueError as error:
+        raise _Broken("timestamp", f"{text!r} is not a date") from error
+    return (since.days * 86_400 + since.seconds + leap) * _MICROSECONDS + since.microseconds
+
+
+def _span(tree: Tree, name: str, fields: tuple[str, ...]) -> tuple[int | None, int | None]:
+    """Check the other timestamps and their order; return from when to when an indicator is valid, in seconds."""
+    times = {field: micros(tree[field]) for field in fields if field in tree}
+    if name in _ORDERED:
+        earlier, later, may_equal = _ORDERED[name]
+        start, end = times.get(earlier), times.get(later)
+        if start is not None and end is not None and (end < start or (end == start and not may_equal)):
+            raise _Broken("order", f"{later} is {'before' if end < start else 'not after'} {earlier}")
+    start, end = times.get("valid_from"), times.get("valid_until")
+    return None if start is None else start // _MICROSECONDS, None if end is None else end // _MICROSECONDS
+
+
+def _check_references(tree: Tree, name: str) -> None:
+    """Check the references that the schema of a custom or cyber-observable object leaves open (STIX 2.1 §3.2)."""
+    targets = _TARGETS.get(name, {})
+    for field, value in tree.items():
+        if not field.endswith(("_ref", "_refs")):
+            continue
+        for ref in value if isinstance(value, list) else (value,):
+            if not isinstance(ref, str) or not _IDENTIFIER.fullmatch(ref):
+                raise _Broken("reference", f"{field} holds {ref!r}, which is not an id")
+            if field in targets and ref.partition("--")[0] not in targets[field]:
+                raise _Broken("reference", f"{field} names {ref}; only {', '.join(targets[field])} may stand there")
+
+
+def _marked(refs: tuple[str, ...], tree: Tree) -> tuple[tuple[str, ...], Tlp | None]:
+    """Return every marking and the level they make. One that covers a part counts for all: bytes travel whole."""
+    if "granular_markings" in tree:
+        refs = tuple(dict.fromkeys((*refs, *(part["marking_ref"] for part in tree["granular_markings"]))))
+    return refs, _level(refs) if refs else None
+
+
+@lru_cache(maxsize=1_024)
+def _level(refs: tuple[str, ...]) -> Tlp | None:
+    for ref in refs:
+        if not ref.startswith("marking-definition--"):
+            raise _Broken("reference", f"object_marking_refs names {ref}, which is not a marking definition")
+    levels = [level for ref in refs if (level := TLP_MARKINGS.get(ref)) is not None]
+    return max(levels, key=lambda level: level.rank) if levels else None

@@ -1,0 +1,1 @@
+"""Stores behind the ports of `comity.node`: SQLite by default, PostgreSQL for a national team."""

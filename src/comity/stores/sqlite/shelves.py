@@ -1,0 +1,96 @@
+"""Spans of acts, documents, and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from comity.canon import Instant, Origin
+from comity.limits import QUARANTINE_ROWS_MAX
+
+
+class SqliteSpans:
+    """`Spans` over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def add(self, origin: Origin, start: int, end: int, act: int) -> None:
+        """Record that the act at position `act` is about a run of `origin`."""
+        self._connection.execute(
+            "INSERT INTO span VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (origin, start, end, act)
+        )
+
+    def about(self, origin: Origin, start: int, end: int) -> Sequence[tuple[int, int, int]]:
+        """Return (start, end, act position) of every act overlapping a run."""
+        rows: Any = self._connection.execute(
+            "SELECT start, stop, act FROM span WHERE origin = ? AND start < ? AND stop > ? ORDER BY start, stop, act",
+            (origin, end, start),
+        )
+        return list(rows)
+
+    def clear(self) -> None:
+        """Delete all: they are folded again from the logs."""
+        self._connection.execute("DELETE FROM span")
+
+
+class SqliteDocuments:
+    """`Documents` over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def put(self, shelf: str, key: str, value: bytes) -> None:
+        """Write or replace a record."""
+        self._connection.execute(
+            "INSERT INTO document VALUES (?, ?, ?) ON CONFLICT (shelf, key) DO UPDATE SET value = excluded.value",
+            (shelf, key, value),
+        )
+
+    def get(self, shelf: str, key: str) -> bytes | None:
+        """Return a record, or None."""
+        row: Any = self._connection.execute("SELECT value FROM document WHERE shelf = ? AND key = ?", (shelf, key))
+        found = row.fetchone()
+        return None if found is None else bytes(found[0])
+
+    def all(self, shelf: str, prefix: str = "") -> Sequence[tuple[str, bytes]]:
+        """Return the records of a shelf whose key starts with `prefix`, in order of key."""
+        rows: Any = self._connection.execute(
+            "SELECT key, value FROM document WHERE shelf = ? AND key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
+            (shelf, prefix, len(prefix), prefix),
+        )
+        return [(str(key), bytes(value)) for key, value in rows]
+
+    def delete(self, shelf: str, key: str) -> None:
+        """Delete a record if it is there."""
+        self._connection.execute("DELETE FROM document WHERE shelf = ? AND key = ?", (shelf, key))
+
+
+class SqliteQuarantine:
+    """`Quarantine` over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def add(self, at: Instant, source: str, code: str, reason: str, evidence: bytes) -> None:
+        """Keep one refused item; beyond QUARANTINE_ROWS_MAX the oldest goes and is counted."""
+        self._connection.execute(
+            "INSERT INTO quarantine (at, source, code, reason, evidence) VALUES (?, ?, ?, ?, ?)",
+            (at, source, code, reason, evidence),
+        )
+        newest = self._connection.last_insert_rowid()
+        self._connection.execute("DELETE FROM quarantine WHERE number <= ?", (newest - QUARANTINE_ROWS_MAX,))
+
+    def all(self, *, limit: int) -> Sequence[tuple[int, Instant, str, str, str, bytes]]:
+        """Return (number, at, source, code, reason, evidence), newest first."""
+        rows: Any = self._connection.execute(
+            "SELECT number, at, source, code, reason, evidence FROM quarantine ORDER BY number DESC LIMIT ?", (limit,)
+        )
+        return list(rows)
+
+    def count(self) -> int:
+        """Return how many were ever refused."""
+        row: Any = self._connection.execute("SELECT coalesce(max(number), 0) FROM quarantine").fetchone()
+        return int(row[0])

@@ -1,0 +1,208 @@
+"""A node's store in one SQLite file, by APSW.
+
+Rules: WAL with `synchronous=FULL`, so what a unit of work wrote is on the disk when `write()` returns. One
+process writes (a lock file says which), one unit at a time; readers have a connection each and see one
+moment. An error inside a unit undoes all of it; nothing of it stays in memory either.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from comity.errors import ComityError, Conflict, Fault, Misuse
+from comity.node.ports import Durability
+from comity.stores.sqlite import schema
+from comity.stores.sqlite.bodies import Bodies
+from comity.stores.sqlite.entries import SqliteEntries
+from comity.stores.sqlite.logs import SqliteLogs
+from comity.stores.sqlite.shelves import SqliteDocuments, SqliteQuarantine, SqliteSpans
+from comity.stores.sqlite.views import SqliteLookups, SqliteViews
+from comity.view import View
+
+BUSY_MS: Final = 10_000  # a checkpoint of the WAL may hold a reader up this long
+CACHE_KIB: Final = 32_768  # of pages a connection keeps: a small node has 120 MB in all
+MMAP_BYTES: Final = 2_147_483_648  # reads go through the page cache of the system, not through copies
+
+
+class SqliteUnit:
+    """One unit of work: the ports over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.bodies = Bodies(connection)  # one per connection: compressors are not for two threads
+        self.logs = SqliteLogs(connection)
+        self.entries = SqliteEntries(connection, self.bodies)
+        self.views = SqliteViews(connection)
+        self.lookups = SqliteLookups(connection)
+        self.spans = SqliteSpans(connection)
+        self.documents = SqliteDocuments(connection)
+        self.quarantine = SqliteQuarantine(connection)
+
+
+class SqliteStore:
+    """The store of one node. Make it with `open_store`."""
+
+    def __init__(self, path: Path, views: Sequence[View], durability: Durability, vfs: str | None) -> None:
+        self._path = path
+        self._durability = durability
+        self._vfs = vfs
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._readers: list[apsw.Connection] = []
+        self._closed = False
+        self._holder = _claim(path)
+        try:
+            connection = self._connect()
+            schema.prepare(connection, views)
+            self._writer = SqliteUnit(connection)
+        except BaseException as error:
+            os.close(self._holder)
+            if isinstance(error, apsw.Error):
+                raise translate(error) from error
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteUnit]:
+        """Begin a unit of work: committed and durable on exit, undone wholly on any exception."""
+        self._check_open()
+        if getattr(self._local, "writing", False):
+            raise Misuse("a unit of work inside another: they would commit apart")
+        with self._lock:
+            self._local.writing = True
+            connection = self._writer.connection
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                connection.execute("COMMIT")
+            except BaseException as error:
+                self._undo(connection)
+                if isinstance(error, apsw.Error):
+                    raise translate(error) from error
+                raise
+            finally:
+                self._local.writing = False
+
+    def _undo(self, connection: apsw.Connection) -> None:
+        self._writer.bodies.forget()
+        self._writer.entries.forget()
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error:
+                # The disk is gone under the transaction: a fresh connection reads what is really there.
+                connection.close(True)
+                self._writer = SqliteUnit(self._connect())
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteUnit]:
+        """Begin a read of one moment; writing in it is a `Misuse`."""
+        self._check_open()
+        unit = self._reader()
+        nested = unit.connection.in_transaction
+        try:
+            if not nested:
+                unit.connection.execute("BEGIN")
+            yield unit
+        except apsw.ReadOnlyError as error:
+            raise Misuse("a write inside a read", hint="use Store.write()") from error
+        except apsw.Error as error:
+            raise translate(error) from error
+        finally:
+            if not nested and unit.connection.in_transaction:
+                unit.connection.execute("ROLLBACK")
+
+    def _reader(self) -> SqliteUnit:
+        unit: SqliteUnit | None = getattr(self._local, "reader", None)
+        if unit is None:
+            try:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = 1")
+            except apsw.Error as error:
+                raise translate(error) from error
+            unit = self._local.reader = SqliteUnit(connection)
+            with self._lock:
+                self._readers.append(connection)
+        return unit
+
+    def check(self) -> Sequence[str]:
+        """Return what is wrong with the store, in words; empty when all is well."""
+        wrong: list[str] = []
+        with self.read() as unit:
+            rows = unit.connection.execute("PRAGMA integrity_check(20)").fetchall()
+            wrong += [f"SQLite says: {row[0]}" for row in rows if row[0] != "ok"]
+            for log in unit.logs.all():
+                held = unit.entries.count(log.id)
+                if held != log.size:
+                    wrong.append(f"{log.origin}: {held} commitments are kept for {log.size} leaves")
+        return wrong
+
+    def close(self) -> None:
+        """Close; later use is a `Misuse`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for connection in self._readers:
+                connection.close(True)
+            self._writer.connection.close(True)
+            os.close(self._holder)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Misuse("this store is closed")
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path), vfs=self._vfs, statementcachesize=200)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'OFF'}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA trusted_schema = 0")
+        if self._vfs is None:
+            connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
+        return connection
+
+
+def open_store(
+    path: Path | str, views: Sequence[View], *, durability: Durability = "full", vfs: str | None = None
+) -> SqliteStore:
+    """Open or make a node's store. Raises `Conflict` where another process has it, `Fault` where it cannot be.
+
+    `durability="off"` is for tests that can lose everything; `vfs` names an APSW VFS, for fault tests.
+    """
+    return SqliteStore(Path(path), views, durability, vfs)
+
+
+def _claim(path: Path) -> int:
+    """Take the writer's lock beside the file: the kernel lets go of it whatever happens to this process."""
+    try:
+        holder = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Fault(f"{path} cannot be opened: {error.strerror}", hint="check the directory and its owner") from error
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(holder)
+        raise Conflict(f"another process has {path} open", hint="talk to the serving node, or stop it") from error
+    return holder
+
+
+def translate(error: apsw.Error) -> ComityError:
+    """Return what an APSW error means to whoever runs this node."""
+    if isinstance(error, apsw.FullError):
+        return Fault("the disk is full: nothing of this was written", hint="make room and try again")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return Conflict("the store is busy with another writer", hint="try again")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return Fault(f"the store is damaged: {error}", hint="restore a backup; `comity doctor` tells more")
+    if isinstance(error, apsw.ReadOnlyError):
+        return Fault(f"the store cannot be written: {error}", hint="check the file's owner and permissions")
+    return Fault(f"the store failed: {error}", hint="nothing of this was written; look at the disk")

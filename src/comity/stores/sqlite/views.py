@@ -1,0 +1,129 @@
+"""Views as tables, and the look-up hot path.
+
+Rules: names of tables and columns come from the areas' declarations; values are always bound. A view that
+is clustered has no index by position, for such rows are many and small: what goes by position there reads
+the whole table, and what must be quick goes by row (`delete`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import apsw
+
+from comity.node.ports import HELD_CODES, Sight
+from comity.stores.sqlite.schema import table
+from comity.view import Value, View
+
+ASKED_AT_ONCE: Final = 4_096  # values bound as one array
+
+
+class SqliteViews:
+    """`Views` over one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def put(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Insert rows (position first); a row that is there already is no error."""
+        marks = ", ".join("?" * len(view.columns))
+        sql = f"INSERT INTO {table(view)} VALUES ({marks}) ON CONFLICT DO NOTHING"
+        # In the order of the tree they go to: half the page writes for random keys.
+        place = [name for name, _ in view.columns].index(view.clustered[0]) if view.clustered else 0
+        ordered: Any = sorted(rows, key=itemgetter(place)) if place else rows
+        self._connection.executemany(sql, ordered)
+
+    def delete(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Delete exactly these rows, found by their key."""
+        names = [name for name, _ in view.columns]
+        keys = [*view.clustered, "position"]
+        where = " AND ".join(f"{name} = ?" for name in keys)
+        bound = [tuple(row[names.index(name)] for name in keys) for row in rows]
+        self._connection.executemany(f"DELETE FROM {table(view)} WHERE {where}", bound)
+
+    def drop(self, view: View, first: int, last: int) -> None:
+        """Delete the rows of positions `first` to `last` inclusive."""
+        self._connection.execute(f"DELETE FROM {table(view)} WHERE position BETWEEN ? AND ?", (first, last))
+
+    def clear(self, view: View) -> None:
+        """Delete every row."""
+        self._connection.execute(f"DELETE FROM {table(view)}")
+
+    def find(
+        self, view: View, where: Mapping[str, Value], *, limit: int, after: int = -1
+    ) -> Sequence[tuple[Value, ...]]:
+        """Return rows equal on the named columns, by ascending position after `after`."""
+        conditions = " AND ".join(f"{_column(view, name)} = ?" for name in where)
+        sql = f"SELECT * FROM {table(view)} WHERE {conditions} AND position > ? ORDER BY position LIMIT ?"
+        rows: Any = self._connection.execute(sql, (*where.values(), after, limit))
+        return list(rows)
+
+    def find_many(self, view: View, column: str, values: Sequence[Value]) -> Sequence[tuple[Value, ...]]:
+        """Return the rows whose `column` is any of `values`."""
+        name = table(view)
+        sql = f"SELECT v.* FROM carray(?) asked JOIN {name} v ON v.{_column(view, column)} = asked.value"
+        return [row for chunk in _arrays(values) for row in self._connection.execute(sql, (chunk,))]
+
+    def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
+        """Return the rows of positions `first` to `last` inclusive, ascending."""
+        sql = f"SELECT * FROM {table(view)} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+        rows: Any = self._connection.execute(sql, (first, last, limit))
+        return list(rows)
+
+    def count(self, view: View) -> int:
+        """Return the number of rows."""
+        row: Any = self._connection.execute(f"SELECT count(*) FROM {table(view)}").fetchone()
+        return int(row[0])
+
+
+class SqliteLookups:
+    """`Lookups` over one connection: one statement from value to entry to object."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def one(self, index: View, objects: View, value: bytes) -> Sequence[Sight]:
+        """Return every entry whose indexed value is `value`."""
+        key = index.clustered[0]
+        rows = self._connection.execute(
+            f"SELECT i.{key}, e.position, e.held, e.header, e.standing, o.* FROM {table(index)} i"
+            f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
+            f" WHERE i.{key} = ?",
+            (value,),
+        )
+        return [_sight(row) for row in rows]
+
+    def many(self, index: View, objects: View, values: Sequence[bytes]) -> Sequence[Sight]:
+        """Return the entries of any of `values`, unordered."""
+        key = index.clustered[0]
+        sql = (
+            f"SELECT i.{key}, e.position, e.held, e.header, e.standing, o.* FROM carray(?) asked"
+            f" JOIN {table(index)} i ON i.{key} = asked.value"
+            f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
+        )
+        return [_sight(row) for chunk in _arrays(values) for row in self._connection.execute(sql, (chunk,))]
+
+
+def _sight(row: tuple[Any, ...]) -> Sight:
+    value, at, held, header, standing, *rest = row
+    return Sight(value, at, HELD_CODES[held], header or 0, standing, tuple(rest))
+
+
+def _column(view: View, name: str) -> str:
+    if name not in {column for column, _ in view.columns}:
+        raise KeyError(f"view {view.name} has no column {name!r}")
+    return name
+
+
+def _arrays(values: Sequence[Any]) -> list[apsw.CArrayBinding]:
+    found = []
+    for start in range(0, len(values), ASKED_AT_ONCE):
+        chunk = values[start : start + ASKED_AT_ONCE]
+        if isinstance(chunk[0], int):
+            found.append(apsw.carray(array("q", chunk)))
+        else:
+            found.append(apsw.carray(tuple(chunk)))
+    return found

@@ -1,0 +1,1 @@
+"""People's and machines' faces of this node."""

@@ -1,0 +1,95 @@
+"""What an operation has at hand: a composed node, the way to its peers, the party's keys.
+
+Rules: `boot` makes a desk and runs operations at it one at a time; an operation that goes on for long lets
+others have their turn between two units of work, never inside one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from comity.canon import Instant, PartyId
+from comity.errors import Misuse
+from comity.node.actor import Actor
+from comity.node.ports import Unit, Wire
+from comity.node.services import Services
+from comity.party import OfficeRef, SignedCard
+from comity.surfaces.cli.verbs import A, Ask, R, Verb
+
+
+class Keyring(Protocol):
+    """This party's private keys, used where they lie."""
+
+    def root(self) -> Ed25519PrivateKey:
+        """Return the root key. Raises `NotFound` where it is kept elsewhere."""
+
+    def renewed(self, card: SignedCard, which: str, *, stolen: bool, at: Instant) -> SignedCard:
+        """Make a new key beside the one in use; return the signed card that names it."""
+
+    def replace(self, card: SignedCard) -> None:
+        """Use the keys that the card in force names from now on; set the ones before aside."""
+
+
+class Desk(Protocol):
+    """A composed node, and what the machine around it lends to operations."""
+
+    @property
+    def services(self) -> Services:
+        """Return the node's services."""
+
+    @property
+    def keys(self) -> Keyring:
+        """Return the party's keys."""
+
+    @property
+    def home_office(self) -> str:
+        """Return the office that acts where a command names none; empty if the settings name none."""
+
+    @property
+    def serving(self) -> bool:
+        """Say whether this process serves other nodes."""
+
+    def wires(self, names: Collection[str] = ()) -> Mapping[PartyId, Wire]:
+        """Return the way to every confirmed party with an address, or to the named ones. Raises `NotFound`."""
+
+    def reconsider(self) -> None:
+        """Ask peers whether this node may sign, where that is in doubt."""
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Say how far a long operation has come; `total` is 0 where nobody knows."""
+
+    def pause(self) -> None:
+        """Let others have their turn. Never called inside a unit of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[A, R]):
+    """A verb and the function that carries it out."""
+
+    verb: Verb[A, R]
+    run: Callable[[Desk, A], R]
+
+
+AnyOperation = Operation[Any, Any]
+
+
+def actor_of(desk: Desk, unit: Unit, ask: Ask) -> Actor:
+    """Return who asks: the office named, or the node's usual one. Raises `Misuse`."""
+    node = desk.services.node
+    card = node.card(unit, node.me).card
+    known = [office.id for office in card.offices]
+    party, slash, short = ask.office.rpartition("/")
+    if slash and party != node.me:
+        raise Misuse(f"this node acts for offices of {node.me} only, not for {ask.office}")
+    office = short or desk.home_office or (known[0] if len(known) == 1 else "")
+    if office not in known:
+        what = f"{node.me} has no office {office!r}" if office else "this command must say for which office it acts"
+        raise Misuse(what, hint=f"--as {' or --as '.join(known)}")
+    if not ask.user.strip() or "/" in ask.user or "~" in ask.user or not ask.user.isprintable():
+        raise Misuse(f"{ask.user!r} is not a user's name", hint="--user NAME, without slashes")
+    return Actor(OfficeRef(node.me, next(name for name in known if name == office)), ask.user)

@@ -1,0 +1,23 @@
+"""What the command line's verbs do at a node, one module per subject; `find` is the way in."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from comity.errors import NotFound
+from comity.surfaces.cli.desk import AnyOperation
+
+SUBJECTS: Final = ("party", "accord", "intel", "release", "node")
+
+
+def find(name: str) -> AnyOperation:
+    """Return the operation of a verb's name, loading its subject only. Raises `NotFound`."""
+    subject = name.partition("/")[0]
+    if subject in SUBJECTS:
+        module = importlib.import_module(f"{__name__}.{subject}")
+        for operation in module.OPERATIONS:
+            if operation.verb.name == name:
+                found: AnyOperation = operation
+                return found
+    raise NotFound(f"this node knows no operation {name!r}", hint="the command line is of another version than the node")

@@ -1,0 +1,171 @@
+"""Intelligence: bringing it in, looking it up, showing it, reporting sightings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from comity.surfaces.cli.verbs import Ask, MarkingSaid, Nothing, Verb
+
+
+class Ingest(Ask, frozen=True):
+    """Files of STIX to bring in (absolute paths), the source's name, and its default marking if that is to be set."""
+
+    paths: tuple[str, ...]
+    source: str
+    marking: MarkingSaid | None = None
+    note: str = ""
+    report: str = ""  # absolute path of a file for the whole report
+
+
+class RefusalShown(msgspec.Struct, frozen=True):
+    """One object that was not taken, and why."""
+
+    path: str
+    offset: int
+    id: str
+    rule: str
+    reason: str
+
+
+class Ingested(msgspec.Struct, frozen=True):
+    """What an ingest did."""
+
+    source: str
+    marking: str
+    by: str
+    files: int
+    read: int
+    kept: int
+    known: int
+    unmarked: int
+    refused: int
+    by_rule: dict[str, int]
+    notes: dict[str, int]
+    refusals: tuple[RefusalShown, ...]
+
+
+class Lookup(Ask, frozen=True):
+    """Values as people write them, defanged or not."""
+
+    values: tuple[str, ...]
+
+
+class WitnessShown(msgspec.Struct, frozen=True):
+    """Who says so, under which marking, and where that stands."""
+
+    statement: str  # <origin>#<index>
+    party: str
+    office: str
+    source: str
+    marking: str
+    at: int
+    retracted: bool
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A sighting: by whom, when, how often; count 0 says that nothing was seen."""
+
+    party: str
+    office: str
+    at: int
+    count: int
+    note: str
+    retracted: bool
+
+
+class ObjectShown(msgspec.Struct, frozen=True):
+    """One version of one object, and everybody who says it."""
+
+    value: str
+    kind: str
+    id: str
+    type: str
+    name: str
+    modified: int  # microseconds
+    until: int | None
+    revoked: bool
+    current: bool
+    witnesses: tuple[WitnessShown, ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is known of one value."""
+
+    asked: str
+    read_as: str  # how it was understood, e.g. `domain evil.example`; empty where it is no value at all
+    found: tuple[ObjectShown, ...]
+    sightings: tuple[Seen, ...]
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What is known of the values asked for, in their order."""
+
+    answers: tuple[Answer, ...]
+    known: int
+
+
+class Show(Ask, frozen=True):
+    """An object by STIX id or `<origin>#<index>`."""
+
+    name: str
+
+
+class VersionShown(msgspec.Struct, frozen=True):
+    """A version of an object with its producer's own bytes."""
+
+    object: ObjectShown
+    text: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """Every version held of an object, newest first."""
+
+    name: str
+    versions: tuple[VersionShown, ...]
+
+
+class Sight(Ask, frozen=True):
+    """A value or object that was seen (`count` 0: looked for and not seen); `accord` states it there too."""
+
+    name: str
+    count: int = 1
+    seen: int = 0
+    note: str = ""
+    accord: str = ""
+    marking: MarkingSaid = MarkingSaid()
+
+
+class Sighted(msgspec.Struct, frozen=True):
+    """A sighting on record."""
+
+    statement: str
+    about: str
+    count: int
+    seen: int
+    by: str
+    accord: str
+    withheld: tuple[str, ...]
+
+
+class SourceShown(msgspec.Struct, frozen=True):
+    """A source of an office and the marking it puts on what comes unmarked."""
+
+    office: str
+    name: str
+    marking: str
+    note: str
+
+
+class SourcesShown(msgspec.Struct, frozen=True):
+    """Every source of the asking office."""
+
+    sources: tuple[SourceShown, ...]
+
+
+INGEST: Final = Verb("intel/ingest", Ingest, Ingested, signs=True)
+LOOKUP: Final = Verb("intel/lookup", Lookup, Answers)
+SHOW: Final = Verb("intel/show", Show, Shown)
+SIGHT: Final = Verb("intel/sight", Sight, Sighted, signs=True)
+SOURCES: Final = Verb("intel/sources", Nothing, SourcesShown)

@@ -1,0 +1,200 @@
+"""What goes out: sharing, explaining, exporting, and the acts about what went."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from comity.surfaces.cli.verbs import Ask, MarkingSaid, Verb
+
+
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which objects are meant: named ones, or those that fit a query."""
+
+    names: tuple[str, ...] = ()
+    source: str = ""
+    type: str = ""
+    since: int = 0
+    values: tuple[str, ...] = ()
+
+    @property
+    def queries(self) -> bool:
+        """Say whether anything but names is given."""
+        return bool(self.source or self.type or self.since or self.values)
+
+
+class Share(Ask, frozen=True):
+    """Objects to state in an accord, and what may change on the way: only ever narrower."""
+
+    accord: str
+    choice: Choice
+    marking: MarkingSaid = MarkingSaid()
+    flash: bool = False
+    dry_run: bool = False
+
+
+class FindingShown(msgspec.Struct, frozen=True):
+    """What one rule says, and why."""
+
+    rule: str
+    allows: bool
+    because: str
+
+
+class DecisionShown(msgspec.Struct, frozen=True):
+    """One decision: for whom, release or withholding, until when, by which findings."""
+
+    audience: str
+    purpose: str
+    outcome: str
+    lapses: int
+    findings: tuple[FindingShown, ...]
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a dry run would decide for one class of objects."""
+
+    objects: int
+    marking: str
+    decisions: tuple[DecisionShown, ...]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What sharing did, or would do."""
+
+    accord: str
+    by: str
+    chosen: int
+    stated: int
+    relayed: int
+    known: int
+    withheld: int
+    grounds: dict[str, int]
+    planned: tuple[Planned, ...] = ()
+
+
+class Explain(Ask, frozen=True):
+    """An object, an audience, and what the audience will do with it."""
+
+    name: str
+    to: str
+    purpose: str = "read"
+
+
+class ExplainedShown(msgspec.Struct, frozen=True):
+    """The decision about one entry; `as_if` names the accord where nothing was stated yet."""
+
+    statement: str
+    as_if: str
+    decision: DecisionShown
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The decisions about an object, strictest reading first to last as they stand in the logs."""
+
+    name: str
+    audience: str
+    decisions: tuple[ExplainedShown, ...]
+
+
+class Export(Ask, frozen=True):
+    """Objects to write to a file for somebody without a node."""
+
+    to: str
+    choice: Choice
+    path: str  # absolute
+    form: str = "stix"
+    purpose: str = "read"
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What an export wrote and what it held back."""
+
+    audience: str
+    purpose: str
+    by: str
+    form: str
+    objects: int
+    values: int
+    withheld: int
+    grounds: dict[str, int]
+
+
+class Retract(Ask, frozen=True):
+    """Objects this office no longer stands by."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+class Narrow(Ask, frozen=True):
+    """Objects whose marking becomes narrower."""
+
+    names: tuple[str, ...]
+    tlp: str = ""
+    pap: str = ""
+    to: tuple[str, ...] = ()
+    onward: bool = True
+    revoke: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Consent(Ask, frozen=True):
+    """Objects that holders may pass on, to whom, until when (0: until it is withdrawn)."""
+
+    names: tuple[str, ...]
+    to: tuple[str, ...]
+    until: int = 0
+
+
+class Erase(Ask, frozen=True):
+    """Objects whose bytes are to go everywhere, and the legal basis."""
+
+    names: tuple[str, ...]
+    basis: str
+    reason: str = ""
+
+
+class Compliance(Ask, frozen=True):
+    """Objects whose holders' answers are asked for."""
+
+    names: tuple[str, ...]
+
+
+class CompliedShown(msgspec.Struct, frozen=True):
+    """What one member has answered about one statement and the act that bears on it."""
+
+    accord: str
+    party: str
+    statement: str
+    act: str
+    answer: str
+    held: str
+    at: int
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """An act on record, the logs that carry it, and who has answered so far."""
+
+    act: str
+    by: str
+    objects: int
+    logs: tuple[str, ...]
+    answers: tuple[CompliedShown, ...]
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """Who has complied."""
+
+    answers: tuple[CompliedShown, ...]
+
+
+SHARE: Final = Verb("release/share", Share, Shared, signs=True)
+EXPLAIN: Final = Verb("release/explain", Explain, Explained)
+EXPORT: Final = Verb("release/export", Export, Exported, signs=True)
+RETRACT: Final = Verb("release/retract", Retract, Acted, signs=True)
+NARROW: Final = Verb("release/narrow", Narrow, Acted, signs=True)
+CONSENT: Final = Verb("release/consent", Consent, Acted, signs=True)
+ERASE: Final = Verb("release/erase", Erase, Acted, signs=True)
+COMPLIANCE: Final = Verb("release/compliance", Compliance, Answered)
