@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import shlex
@@ -10,7 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -56,26 +60,35 @@ def commands(text: str) -> list[str]:
     return found
 
 
-def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Ran:
+    code: int
+    said: str
+
+
+def run(path: Path, folder: Path) -> Ran:
     """Run a page in an empty folder, as a person without settings of their own would."""
     binaries = str(Path(sys.executable).parent)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("COMITY_", "PYTEST_", "XDG_"))}
     environment = kept | {"PATH": f"{binaries}{os.pathsep}{kept['PATH']}", "HOME": str(folder), "NO_COLOR": "1"}
-    page = read(path)
-    process = subprocess.Popen(
-        ["bash", "-s"], cwd=folder, env=environment, text=True, start_new_session=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        said, _ = process.communicate(script(path, page.blocks), timeout=PAGE_SECONDS_MAX)
-        return subprocess.CompletedProcess(process.args, process.returncode, said)
-    finally:
-        # A page may leave a node serving in the background; it ends with the page.
+    # Files, not pipes: a node left serving in the background would hold a pipe open for ever.
+    with tempfile.TemporaryDirectory() as beside:
+        program, output = Path(beside, "page.sh"), Path(beside, "output")
+        program.write_text(script(path, read(path).blocks), "utf-8")
+        with output.open("wb") as said:
+            process = subprocess.Popen(
+                ["bash", str(program)], cwd=folder, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
+            code = process.wait(timeout=PAGE_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{path.name} still runs after {PAGE_SECONDS_MAX} s:\n{output.read_text('utf-8', 'replace')}")
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # nothing of the page is left
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return Ran(code, output.read_text("utf-8", "replace"))
 
 
 def needs_comity() -> None:
@@ -90,7 +103,7 @@ def test_what_a_page_shows_runs(path: Path, tmp_path: Path) -> None:
     if any(block.runs and block.language in {"console", "python"} for block in read(path).blocks):
         needs_comity()
     done = run(path, tmp_path)
-    assert done.returncode == 0, done.stdout
+    assert done.code == 0, done.said
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
@@ -166,26 +179,29 @@ def test_a_page_runs_as_its_reader_would_run_it(text: str, code: int, says: str,
     page = tmp_path / "page.md"
     page.write_text(text)
     done = run(page, tmp_path)
-    assert done.returncode == code
-    assert says in done.stdout
-    assert "reached" not in done.stdout
+    assert done.code == code
+    assert says in done.said
+    assert "reached" not in done.said
 
 
 def test_a_page_leaves_nothing_running(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```console\n$ sleep 600 >/dev/null 2>&1 & echo $! > pid\n```\n")
-    assert run(page, tmp_path).returncode == 0
+    assert run(page, tmp_path).code == 0
     pid = int((tmp_path / "pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        _gone(pid)
+    for _ in range(100):
+        if not _runs(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the background process outlived its page")
 
 
-def _gone(pid: int) -> None:
-    state = Path(f"/proc/{pid}/stat")
-    # Killed, and perhaps not yet reaped by whoever adopted it.
-    if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-        raise ProcessLookupError(pid)
-    os.kill(pid, 0)
+def _runs(pid: int) -> bool:
+    """Say whether a process runs still; one that is dead and not yet reaped by whoever adopted it does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_cell_names_tests_that_exist_and_no_others() -> None:

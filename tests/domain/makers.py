@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,7 +43,9 @@ def office(name: PartyId, office_id: str = "csirt") -> OfficeRef:
     return OfficeRef(name, OfficeId(office_id))
 
 
-def card(party_name: PartyId = ARCADIA, /, *, serial: int = 1, root: int = 0, next_root: int = 1, **changes: Any) -> Card:
+def card(
+    party_name: PartyId = ARCADIA, /, *, serial: int = 1, root: int = 0, next_root: int = 1, **changes: Any
+) -> Card:
     """Return a card whose root is the party's root number `root`, announcing number `next_root`."""
     fields: dict[str, Any] = {
         "v": 1,
@@ -120,7 +123,7 @@ def text(members: Sequence[PartyId] = (ARCADIA, BOREALIA, CASCADIA), **changes: 
 def in_force(*texts: SignedText, acts: Sequence[Placed] = ()) -> Accord:
     """Return an accord with these texts, each voted for by every member of the one before and signed by all."""
     votes: list[Placed] = []
-    for before, after in zip(texts, texts[1:], strict=False):
+    for before, after in pairwise(texts):
         votes += [ballot(m.party, before, after, index=1_000 + after.text.version) for m in before.text.member]
     signatures = {t.digest: frozenset(m.party for m in t.text.member) for t in texts}
     return fold(texts[0], texts[1:], signatures, [*votes, *acts])

@@ -17,7 +17,6 @@ from comity.canon import Digest, PartyId
 from comity.errors import Malformed, Misuse, Refused, TooLarge
 from comity.limits import ACCORD_BYTES_MAX, ACCORD_MEMBERS_MAX
 from comity.vocab import Phase
-
 from tests.domain.makers import ARCADIA, BOREALIA, CASCADIA, DORIA, PARTIES, ballot, in_force, mangled, text, toml
 
 # -- the text ----------------------------------------------------------------
@@ -159,7 +158,11 @@ def known(arrivals: Sequence[Arrival]) -> Accord:
 
 
 def _moves(party: PartyId, index: int) -> st.SearchStrategy[Arrival]:
-    votes = [Ballot(V1.digest, V2.digest, True), Ballot(V1.digest, V2B.digest, True), Ballot(V2.digest, V3.digest, True)]
+    votes = [
+        Ballot(V1.digest, V2.digest, True),
+        Ballot(V1.digest, V2B.digest, True),
+        Ballot(V2.digest, V3.digest, True),
+    ]
     votes += [Ballot(V1.digest, V2.digest, False)]
     moves = [*votes, Suspend(), Resume(1), Resume(9), Leave(), Join(V1.digest)]
     return st.sampled_from(moves).map(lambda act: Arrival(act=Placed(party, 1, index, act)))
@@ -341,7 +344,12 @@ def test_newcomers_sign_before_an_amendment_is_in_force() -> None:
 def test_who_comes_back_is_a_member_since_it_came_back() -> None:
     state = in_force(V1, V2, V3)
     assert state.current == V3
-    assert {party: member.since for party, member in state.members.items()} == {ARCADIA: 1, BOREALIA: 1, CASCADIA: 3, DORIA: 2}
+    assert {party: member.since for party, member in state.members.items()} == {
+        ARCADIA: 1,
+        BOREALIA: 1,
+        CASCADIA: 3,
+        DORIA: 2,
+    }
     assert state.members[DORIA].phase is Phase.LEFT
 
 
@@ -378,7 +386,9 @@ def test_what_passes_takes_more_than_half_and_no_more_than_all(rule: str) -> Non
         assert members < 2 * votes_needed(rule, members) <= 2 * members, members
 
 
-@pytest.mark.parametrize(("rule", "needed"), [("majority", [2, 2, 3, 3, 4]), ("two-thirds", [2, 2, 3, 4, 4]), ("unanimous", [2, 3, 4, 5, 6])])
+@pytest.mark.parametrize(
+    ("rule", "needed"), [("majority", [2, 2, 3, 3, 4]), ("two-thirds", [2, 2, 3, 4, 4]), ("unanimous", [2, 3, 4, 5, 6])]
+)
 def test_votes_needed(rule: str, needed: list[int]) -> None:
     assert [votes_needed(rule, members) for members in range(2, 7)] == needed
 

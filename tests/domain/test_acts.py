@@ -9,15 +9,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity import acts, canon
-from comity.acts import NOBODY, UNTOUCHED, AnyAct, Consent, Narrow, Retract, Span, Standing, Tombstone, narrowed, standing
+from comity.acts import (
+    NOBODY,
+    UNTOUCHED,
+    AnyAct,
+    Consent,
+    Narrow,
+    Retract,
+    Span,
+    Standing,
+    Tombstone,
+    narrowed,
+    standing,
+)
 from comity.canon import Digest, PartyId
 from comity.errors import Malformed
 from comity.policy import Facts, Release, decide, terms_of
 from comity.statement import INTEL_OBJECT, Marking, is_act
 from comity.vocab import Held, Pap, Tlp
-
-from tests.domain.makers import ARCADIA, AT, AUDIENCES, BOREALIA, SPAN, STATED, acts_about, audience, in_force, mangled
-from tests.domain.makers import markings, narrowing, office, text
+from tests.domain.makers import (
+    ARCADIA,
+    AT,
+    AUDIENCES,
+    BOREALIA,
+    SPAN,
+    STATED,
+    acts_about,
+    audience,
+    in_force,
+    mangled,
+    markings,
+    narrowing,
+    office,
+    text,
+)
 
 DIGEST = Digest("sha256:" + "0" * 64)
 HOLDING = acts.Holding(STATED, 4, (acts.HeldRun(0, 3, Held.PAYLOAD), acts.HeldRun(3, 4, Held.ERASED)))
@@ -169,9 +194,7 @@ def test_a_withdrawal_beats_consent_in_whatever_order() -> None:
         assert standing(some).consents_to(ALICE) == 0
 
 
-@pytest.mark.parametrize(
-    ("ends", "expected"), [([AT], AT), ([AT, AT + 1], AT + 1), ([AT, 0], 0), ([0], 0), ([], None)]
-)
+@pytest.mark.parametrize(("ends", "expected"), [([AT], AT), ([AT, AT + 1], AT + 1), ([AT, 0], 0), ([0], 0), ([], None)])
 def test_the_longest_consent_counts(ends: list[int], expected: int | None) -> None:
     assert standing([Consent(SPAN, (CSIRT,), end) for end in ends]).consents_to(CSIRT) == expected
 

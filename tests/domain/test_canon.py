@@ -13,7 +13,6 @@ from comity.acts import Consent, Span
 from comity.canon import AccordId, Origin
 from comity.errors import Malformed
 from comity.limits import JSON_DEPTH_MAX
-
 from tests.domain.makers import ARCADIA, json_values
 
 
@@ -23,7 +22,7 @@ class Thing(msgspec.Struct, frozen=True):
 
 
 @given(json_values)
-@example({"\u2028\u007f\x1f\\\"/é": "\ufeff\U0001f310"})
+@example({'\u2028\u007f\x1f\\"/é': "\ufeff\U0001f310"})
 @example({"b": 1, "a": {"é": 2, "z": 3}, "": 0})
 def test_what_we_author_has_the_bytes_of_rfc_8785(value: object) -> None:
     try:
@@ -78,8 +77,8 @@ def test_integers_inside_arrays_of_structs_are_checked_too() -> None:
 
 
 def test_sets_are_written_in_one_order() -> None:
-    words = [f"w{n}" for n in range(50)]
-    assert canon.encode(set(words)) == canon.encode(set(reversed(words))) == canon.encode(sorted(words))
+    words = {f"w{n}" for n in range(50)}
+    assert canon.encode(words) == canon.encode(sorted(words))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,17 @@ def test_domain_names_are_parties(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "example", "Cert.example", "cert.example.", ".example", "a..example", "-a.example", "a-.example", "a b.example"]
+    [
+        "",
+        "example",
+        "Cert.example",
+        "cert.example.",
+        ".example",
+        "a..example",
+        "-a.example",
+        "a-.example",
+        "a b.example",
+    ]
     + ["a.1", "192.0.2.1", "cert.arcadia.example\n", "cert/x.example", "a" * 64 + ".example", "a." * 130 + "example"]
     + ["cért.example", "cert.arcadıa.example", "cert.arcadia.example/csirt"],
 )

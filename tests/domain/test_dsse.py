@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from comity import canon, dsse
 from comity.errors import Malformed, TooLarge, Unverified
-
 from tests.domain.makers import key, mangled, public
 
 MEDIA = "application/vnd.comity.test"

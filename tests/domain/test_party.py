@@ -15,7 +15,6 @@ from comity.errors import Malformed, Refused, TooLarge, Unverified
 from comity.limits import CARD_BYTES_MAX, OFFICES_MAX
 from comity.party import Card, Office, check_succession, fingerprint, parse_card, root_digest, sign_card
 from comity.vocab import OfficeKind
-
 from tests.domain.makers import ARCADIA, BOREALIA, card, key, keys, mangled, public, signed
 
 

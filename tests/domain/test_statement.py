@@ -14,7 +14,6 @@ from comity.errors import Malformed, TooLarge
 from comity.limits import STATEMENT_BYTES_MAX, STATEMENT_HEADER_BYTES_MAX
 from comity.statement import INTEL_OBJECT, INTEL_RELAY, Header, Marking, Relayed, Statement, decode_header
 from comity.vocab import Pap, Priority, Tlp, Use
-
 from tests.domain.makers import ARCADIA, AT, mangled
 
 ORIGIN = canon.accord_origin(ARCADIA, AccordId("three-shores"), 1)
@@ -35,7 +34,9 @@ def header(**changes: Any) -> Header:
 
 
 WHOLE = header(
-    marking=Marking(Tlp.RED, Pap.AMBER, ("a.example/csirt/alice",), AT, (Use.DEFENCE, Use.RESEARCH), ("BB",), True, False),
+    marking=Marking(
+        Tlp.RED, Pap.AMBER, ("a.example/csirt/alice",), AT, (Use.DEFENCE, Use.RESEARCH), ("BB",), True, False
+    ),
     priority=Priority.FLASH,
     refs=(statement.Ref(ORIGIN, 7, canon.b64(bytes(32))),),
     conduct="malware",
@@ -64,7 +65,9 @@ BAD_HEADERS: dict[str, Header] = {
     "a marked act": header(kind="act.retract"),
     "a relay of nobody": header(kind=INTEL_RELAY),
     "an object that claims to be relayed": header(relayed=RELAYED),
-    "a relay that poses as an act": header(kind=INTEL_RELAY, relayed=Relayed(ORIGIN, OfficeId("csirt"), "act.retract", 1)),
+    "a relay that poses as an act": header(
+        kind=INTEL_RELAY, relayed=Relayed(ORIGIN, OfficeId("csirt"), "act.retract", 1)
+    ),
     "a relay of a relay": header(kind=INTEL_RELAY, relayed=Relayed(ORIGIN, OfficeId("csirt"), INTEL_RELAY, 1)),
     "a relay of no kind": header(kind=INTEL_RELAY, relayed=Relayed(ORIGIN, OfficeId("csirt"), "", 1)),
     "a relay of no office": header(kind=INTEL_RELAY, relayed=Relayed(ORIGIN, OfficeId("/"), INTEL_OBJECT, 1)),
@@ -83,7 +86,18 @@ def test_a_header_that_would_mislead_a_decision_is_malformed(why: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["", "intel", "intel.", ".object", "act..", "intel..object", "Intel.object", "ACT.retract", "intel.Object", "intél.x"]
+    [
+        "",
+        "intel",
+        "intel.",
+        ".object",
+        "act..",
+        "intel..object",
+        "Intel.object",
+        "ACT.retract",
+        "intel.Object",
+        "intél.x",
+    ]
     + ["intel.object ", "intel.object\n", "intel.-x", "intel.x-", "in-tel.x", "intel/object", "intel." + "x" * 59],
 )
 def test_a_kind_has_one_spelling(kind: str) -> None:
@@ -91,7 +105,9 @@ def test_a_kind_has_one_spelling(kind: str) -> None:
         decode_header(statement.encode_header(header(kind=kind)))
 
 
-@pytest.mark.parametrize("kind", ["intel.object", "response.situation-report", "requests.assistance.answer", "x." + "y" * 62])
+@pytest.mark.parametrize(
+    "kind", ["intel.object", "response.situation-report", "requests.assistance.answer", "x." + "y" * 62]
+)
 def test_a_kind_this_node_does_not_know_is_read(kind: str) -> None:
     assert decode_header(statement.encode_header(header(kind=kind))).kind == kind
 
@@ -155,7 +171,10 @@ def test_any_bytes_are_cut_or_their_fault(payload: bytes) -> None:
     assert len(head) <= STATEMENT_HEADER_BYTES_MAX
 
 
-@given(mangled(statement.encode_header(WHOLE)) | mangled(statement.encode_header(header(kind=INTEL_RELAY, relayed=RELAYED))))
+@given(
+    mangled(statement.encode_header(WHOLE))
+    | mangled(statement.encode_header(header(kind=INTEL_RELAY, relayed=RELAYED)))
+)
 def test_any_bytes_give_a_header_or_malformed(data: bytes) -> None:
     try:
         read = decode_header(data)

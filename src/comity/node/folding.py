@@ -26,6 +26,7 @@ from comity.vocab import Held, Priority
 
 MOVES: Final = (Join, Leave, Suspend, Resume, Ballot)
 CHUNK: Final = 4_096  # entries looked at in one step
+AboutStatements = Consent | Narrow | Retract | Tombstone
 PASSED_KIND: Final = "home.passed"
 
 
@@ -154,7 +155,7 @@ def _passed(unit: Unit, entry: Taken) -> None:
         unit.views.put(views.PASSED, rows)
 
 
-def _about(node: Node, unit: Unit, log: Log, where: int, act: Consent | Narrow | Retract | Tombstone) -> list[Due]:
+def _about(node: Node, unit: Unit, log: Log, where: int, act: AboutStatements) -> list[Due]:
     due: list[Due] = []
     for span in act.spans:
         if canon.parse_origin(span.origin)[0] != log.party:
@@ -163,7 +164,7 @@ def _about(node: Node, unit: Unit, log: Log, where: int, act: Consent | Narrow |
             continue
         unit.spans.add(span.origin, span.start, span.end, where)
         node.epoch += 1
-        if isinstance(act, Narrow | Retract | Tombstone):
+        if act.narrows or not log.own:
             due += _owed(node, unit, span, act)  # before the bytes go, with the header that names the office
         restand(node, unit, span)
     return due
@@ -184,9 +185,22 @@ def _apply(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
         standing = acts.standing(known)
         unit.entries.set_standing(log.id, first, last, canon.encode(standing))
         if standing.erased:
-            unit.entries.erase(log.id, first, last)
-            for view in intel.VIEWS:
-                unit.views.drop(view, position(log.id, first), position(log.id, last - 1))
+            _erase(node, unit, log, first, last)
+
+
+def _erase(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
+    """Drop salts, bytes and rows of a run; the rows are found by folding the bytes a last time."""
+    for first in range(start, end, CHUNK):
+        entries = unit.entries.read(log.id, first, min(first + CHUNK, end))
+        held = [
+            Taken(entry.position, node.header(entry.header), entry.body)
+            for entry in entries
+            if entry.header is not None and entry.body is not None
+        ]
+        folded = intel.fold([item for one in held for item in _items(node, unit, log, one)])
+        for view, rows in zip(intel.VIEWS, folded[:3], strict=True):
+            unit.views.delete(view, rows)
+    unit.entries.erase(log.id, start, end)
 
 
 def _segments(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, list[AnyAct]]]:
@@ -246,8 +260,11 @@ def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _owed(node: Node, unit: Unit, span: Span, act: Narrow | Retract | Tombstone) -> list[Due]:
-    """Return the same act about what this party passed on of the run (acts already stated are not repeated)."""
+def _owed(node: Node, unit: Unit, span: Span, act: AboutStatements) -> list[Due]:
+    """Return the same act about what this party passed on of the run.
+
+    Consents pass on too, from relayed statements: by them a receiver knows that it may read.
+    """
     log = unit.logs.find(span.origin)
     if log is None:
         return []
@@ -255,9 +272,9 @@ def _owed(node: Node, unit: Unit, span: Span, act: Narrow | Retract | Tombstone)
     for target, start, end in _targets(unit, log, span.start, min(span.end, log.size)):
         if target.state is LogState.FROZEN:
             continue
-        (first,) = unit.entries.brief(target.id, start, start + 1)
-        if first.held is not Held.PAYLOAD and not isinstance(act, Tombstone):
-            continue
-        office = node.header(unit.entries.header(first.header_id)).office
+        living = [b for b in unit.entries.brief(target.id, start, end) if b.held is not Held.ERASED]
+        if not living:
+            continue  # erased before: the act that did it is on that log
+        office = node.header(unit.entries.header(living[0].header_id)).office
         due.append(Due(target.origin, office, msgspec.structs.replace(act, spans=(Span(target.origin, start, end),))))
     return due

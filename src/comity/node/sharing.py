@@ -17,9 +17,9 @@ import msgspec
 
 from comity import canon, policy, statement
 from comity.accord import Accord
-from comity.acts import Span, Standing, narrowed
+from comity.acts import Consent, Span, Standing, narrowed
 from comity.areas import intel
-from comity.canon import AccordId, Origin
+from comity.canon import AccordId, Instant, Origin
 from comity.errors import Misuse, NotFound, Refused
 from comity.node import books, folding, views
 from comity.node.accords import Accords
@@ -234,7 +234,30 @@ class Sharing:
                 relayed=relayed,
             )
             drafts.append(books.Draft(statement.encode_header(outer), body))
-        self._state(unit, actor, accord, log, entries, drafts)
+        start = self._state(unit, actor, accord, log, entries, drafts)
+        self._pass_consents(unit, actor, accord, entries, start)
+
+    def _pass_consents(self, unit: Unit, actor: Actor, accord: Accord, entries: Sequence[Entry], start: int) -> None:
+        """State the author's consents about the relays: by them a receiver knows that it may read."""
+        target = books.accord_origin(self._node, unit, accord.id)
+        version = accord.current.text.version
+        about: dict[tuple[str, Instant], list[int]] = {}
+        for number, entry in enumerate(entries, start):
+            standing = msgspec.json.decode(entry.standing, type=Standing)
+            for to, until in standing.consents:
+                if to not in standing.revoked:
+                    about.setdefault((to, until), []).append(number)
+        drafts = [
+            books.act_draft(
+                self._node,
+                actor.office_id,
+                Consent(tuple(Span(target, s, e) for s, e in runs(numbers)), (to,), until),
+                version=version,
+            )
+            for (to, until), numbers in sorted(about.items())
+        ]
+        if drafts:
+            books.state(self._node, unit, target, version, drafts)
 
     def _original(self, unit: Unit, log: Log, entry: Entry) -> intel.Relay:
         index = place(entry.position)[1]
@@ -254,11 +277,11 @@ class Sharing:
         log: Log,
         entries: Sequence[Entry],
         drafts: Sequence[books.Draft],
-    ) -> None:
-        """State drafts in the accord and put on the home log which entries they pass on."""
+    ) -> int:
+        """State drafts in the accord and put on the home log which entries they pass on; return the first index."""
         target = books.accord_origin(self._node, unit, accord.id)
         first = books.state(self._node, unit, target, accord.current.text.version, drafts)
-        start = place(first)[1]
+        start = begin = place(first)[1]
         indexes = [place(entry.position)[1] for entry in entries]
         passed: list[tuple[Origin, int, int, int]] = []
         for s, e in runs(indexes):
@@ -269,3 +292,4 @@ class Sharing:
         for s, e in runs(indexes):
             if unit.spans.about(log.origin, s, e):
                 folding.restand(self._node, unit, Span(log.origin, s, e))
+        return begin

@@ -25,14 +25,14 @@ from comity.errors import ComityError
 from comity.node import accords, ingest, parties, views
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Store
+from comity.node.ports import Store, place, position
 from comity.node.services import Services, compose
 from comity.node.syncing import Outcome
 from comity.party import Card, Keys, Office, OfficeRef, SignedCard
 from comity.statement import Marking
 from comity.stores import sqlite
 from comity.testing.network import NONE, Faults, Network
-from comity.vocab import OfficeKind, Tlp, Use
+from comity.vocab import Held, OfficeKind, Tlp, Use
 
 START: Final[Instant] = 1_790_000_000  # 2026-09-21: when every world begins
 NAMES: Final = ("arcadia", "borealia", "cascadia", "dorado", "elysia", "florin", "genovia", "hyrule")
@@ -219,19 +219,21 @@ def amber(*to: str) -> Marking:
 # -- comparing ---------------------------------------------------------------------
 
 
-def told(one: Inhabitant, origin: Origin) -> tuple[bytes, bytes]:
-    """Return (what is held of a log, what it adds up to) as digests that nodes can be compared by."""
+def told(one: Inhabitant, origin: Origin) -> tuple[tuple[int, bytes], dict[int, tuple[Held, str]]]:
+    """Return (size, root) of a log here, and of each index what is held and all that it adds up to."""
     with one.store.read() as unit:
         log = unit.logs.find(origin)
         if log is None:
-            return b"", b""
-        held = hashlib.sha256(repr((log.size, log.root, unit.entries.held_runs(log.id, 0, log.size))).encode())
-        rows = hashlib.sha256()
+            return (0, b""), {}
+        first, last = position(log.id, 0), position(log.id + 1, 0) - 1
+        rows: dict[int, list[str]] = {}
         for view in views.VIEWS:
             if view in {views.PASSED, views.HOLDING}:
-                continue
-            found = unit.views.scan(view, log.id << 40, (log.id + 1 << 40) - 1, limit=1 << 30)
-            rows.update(repr(sorted((int(r[0] or 0) & (1 << 40) - 1, *r[1:]) for r in found)).encode())
-        for entry in unit.entries.read(log.id, 0, log.size):
-            rows.update(entry.standing)
-        return held.digest(), rows.digest()
+                continue  # of this node's own doings, and of the newest answer only
+            for row in unit.views.scan(view, first, last, limit=1 << 30):
+                rows.setdefault(place(int(row[0] or 0))[1], []).append(repr((view.name, row[1:])))
+        entries = unit.entries.read(log.id, 0, log.size)
+        return (log.size, log.root), {
+            index: (entry.held, repr((entry.standing, sorted(rows.get(index, ())))))
+            for index, entry in enumerate(entries)
+        }

@@ -148,15 +148,20 @@ def simple(text: str) -> tuple[Equality, ...] | None:
     if len(text) * 4 > PATTERN_BYTES_MAX:  # the longest take the slow way, which measures them
         return None
     found = _ONE.fullmatch(text)
-    if found is None and not _CHAIN.fullmatch(text):
+    if found is not None:
+        only = _equality(found[1], found[2], found[3])
+        return (only,) if only is not None else None
+    if not _CHAIN.fullmatch(text):
         return None
-    tests: list[Equality] = []
-    for kind, path, value in [found.groups()] if found is not None else _EACH.findall(text):
-        steps, hashed = _plain_path(kind, path)
-        if not steps or (hashed and not paths.hash_fits(steps, value)):
-            return None
-        tests.append(Equality(kind, steps, value))
-    return tuple(tests)
+    tests = [_equality(*groups) for groups in _EACH.findall(text)]
+    return tuple(test for test in tests if test is not None) if None not in tests else None
+
+
+def _equality(kind: str, path: str, value: str) -> Equality | None:
+    steps, hashed = _plain_path(kind, path)
+    if not steps or (hashed and not paths.hash_fits(steps, value)):
+        return None
+    return Equality(kind, steps, value)
 
 
 @lru_cache(maxsize=1_024)

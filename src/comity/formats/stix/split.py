@@ -84,14 +84,14 @@ class _Splitter:
         self._data = b""
         self._base = 0
         self._at = 0
-        self._careful = 0  # up to this byte of the input, objects are cut one by one
+        self._careful = {_ARRAY: 0, _LINES: 0}  # up to which byte of the input objects are cut one by one
         self._ended = False  # inside a value, which was told
         self._guessed = False  # what comes was guessed to be an object: no comma is missed before it
         self._loose = False  # after any guess, closers and commas at the top level are no news
 
     def documents(self) -> Iterator[Piece | Refusal]:
         """Read the top level: any number of values, one after another."""
-        if self._look() == _BOM[0] and self._fill(len(_BOM)) and self._data.startswith(_BOM):
+        if self._fill(len(_BOM)) and self._data.startswith(_BOM):
             self._at = len(_BOM)
         while (byte := self._look()) >= 0:
             if byte == _OPEN_OBJECT:
@@ -212,9 +212,9 @@ class _Splitter:
         around them, or lines of one value each.
         """
         data, start = self._data, self._at
-        if self._base + start < self._careful:
+        if self._base + start < self._careful[form]:
             return []
-        self._careful = self._base + len(data)  # one attempt for each window keeps hostile input linear
+        self._careful[form] = self._base + len(data)  # one attempt for each window keeps hostile input linear
         end = len(data)
         for _ in range(_CUTS_TRIED):
             end = data.rfind(form.between, start, end)
@@ -225,10 +225,13 @@ class _Splitter:
             except (msgspec.MsgspecError, RecursionError):
                 end = start + (end - start) // 2
                 continue
-            return self._placed(pieces, end + 1)
+            if placed := self._placed(pieces):
+                self._at = end + 1
+                self._careful[form] = 0
+            return placed
         return []
 
-    def _placed(self, pieces: list[bytes], end: int) -> list[Piece]:
+    def _placed(self, pieces: list[bytes]) -> list[Piece]:
         """Find where each piece stands; nothing where one of them is no object, or too large."""
         placed: list[Piece] = []
         find, base, at = self._data.find, self._base, self._at
@@ -238,8 +241,6 @@ class _Splitter:
             at = find(b"{", at)
             placed.append(Piece(base + at, piece))
             at += len(piece)
-        self._at = end
-        self._careful = 0
         return placed
 
     def _cut(self) -> Piece | Refusal:
@@ -256,8 +257,6 @@ class _Splitter:
         if size > STATEMENT_BYTES_MAX:
             reason = f"{size} bytes; {STATEMENT_BYTES_MAX} are allowed (STATEMENT_BYTES_MAX)"
             return self._refused("too-large", reason, value)
-        if value.too_deep:
-            return self._refused("too-deep", f"nested more than {JSON_DEPTH_MAX} deep (JSON_DEPTH_MAX)", value)
         return Piece(value.offset, self._data[value.offset - self._base : self._at])
 
     def _other(self) -> Refusal:
@@ -278,6 +277,7 @@ class _Splitter:
     def _lost(self, value: _Value, error: Exception) -> Refusal:
         if isinstance(error, _EndedError):
             self._ended = True
+            self._at = len(self._data)
             return self._refused("truncated", f"the input ends inside what began at byte {value.offset}", value)
         lost = self._refused("structure", f"what began at byte {value.offset} is no JSON from here on", value)
         # A text without its end swallows the beginning of the next object and breaks within a few bytes of it.
@@ -344,14 +344,13 @@ class _Splitter:
 class _Value:
     """How deep the reader stands in a value that began at `offset`."""
 
-    __slots__ = ("_beyond", "_closers", "kept", "offset", "too_deep")
+    __slots__ = ("_beyond", "_closers", "kept", "offset")
 
     def __init__(self, offset: int, *, inside: bool = False) -> None:
         self.offset = offset
         self.kept = True  # its bytes still stand in the window
-        self.too_deep = False
         self._closers = [_CLOSE_OBJECT] if inside else []
-        self._beyond = 0  # levels below JSON_DEPTH_MAX, which are only counted
+        self._beyond = 0  # levels beyond JSON_DEPTH_MAX, only counted: `check` refuses them
 
     def depth(self) -> int:
         return len(self._closers) + self._beyond
@@ -368,7 +367,6 @@ class _Value:
             return bool(self._closers) and self._closers.pop() == byte
         if len(self._closers) == JSON_DEPTH_MAX:
             self._beyond += 1
-            self.too_deep = True
         else:
             self._closers.append(closer)
         return True

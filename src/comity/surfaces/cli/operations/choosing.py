@@ -1,0 +1,165 @@
+"""What people mean by a name, a query or a marking.
+
+Rules: of several entries that carry an object, this office's own collected record comes first: it is what
+is stated, retracted or narrowed. A word that is in no vocabulary is a misuse that names the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from comity.areas import intel
+from comity.errors import Misuse
+from comity.node.actor import Actor
+from comity.node.ports import Unit, place, position
+from comity.node.queries import Witness
+from comity.node.services import Services
+from comity.policy import parse_audience
+from comity.statement import Marking
+from comity.surfaces.cli.verbs import MarkingSaid
+from comity.surfaces.cli.verbs.release import Choice
+from comity.vocab import Pap, Tlp, Use
+
+W = TypeVar("W", bound=StrEnum)
+CHUNK = 4_096  # rows looked at in one step
+
+
+def one_of(vocabulary: type[W], text: str, *, what: str) -> W:
+    """Return the word of a closed vocabulary that a person wrote. Raises `Misuse`."""
+    said = text.removeprefix("TLP:").removeprefix("PAP:").casefold()
+    for word in vocabulary:
+        if word.value.casefold() == said:
+            return word
+    raise Misuse(f"{text!r} is not {what}", hint=f"one of {', '.join(word.value for word in vocabulary)}")
+
+
+def marking_of(said: MarkingSaid) -> Marking:
+    """Return the marking that people said. Raises `Misuse` where it has no TLP label."""
+    if not said.tlp:
+        raise Misuse("a marking begins with its TLP label", hint="--tlp CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
+    for name in said.to:
+        parse_audience(name)
+    return Marking(
+        tlp=one_of(Tlp, said.tlp, what="a TLP label"),
+        pap=one_of(Pap, said.pap, what="a PAP label") if said.pap else Pap.RED,
+        to=tuple(sorted(said.to)),
+        embargo=said.embargo,
+        use=tuple(one_of(Use, word, what="a permitted use") for word in said.use) or (Use.DEFENCE,),
+        transfer=tuple(sorted(said.transfer)),
+        personal=said.personal,
+        onward=said.onward,
+    )
+
+
+def narrower(marking: Marking, said: MarkingSaid) -> Marking:
+    """Return a marking with what people said put in its place; whether that is narrower is for the rules to say."""
+    for name in said.to:
+        parse_audience(name)
+    return msgspec.structs.replace(
+        marking,
+        tlp=one_of(Tlp, said.tlp, what="a TLP label") if said.tlp else marking.tlp,
+        pap=one_of(Pap, said.pap, what="a PAP label") if said.pap else marking.pap,
+        to=tuple(sorted(said.to)) or marking.to,
+        embargo=said.embargo or marking.embargo,
+        onward=marking.onward and said.onward,
+    )
+
+
+def marking_text(marking: Marking | None) -> str:
+    """Return a marking on one line, as people read it."""
+    if marking is None:
+        return "unmarked"
+    words = [marking.tlp.label, f"PAP:{marking.pap.value}"]
+    words += [f"to {', '.join(marking.to)}"] if marking.to else []
+    words += [] if marking.use == (Use.DEFENCE,) else [f"use {', '.join(marking.use)}"]
+    words += [f"not before {marking.embargo}"] if marking.embargo else []
+    words += [] if marking.onward else ["not passed on"]
+    words += ["personal data"] if marking.personal else []
+    words += [f"transfer to {', '.join(marking.transfer)}"] if marking.transfer else []
+    return " ".join(words)
+
+
+def statement_of(witness: Witness, services: Services, unit: Unit) -> str:
+    """Return `<origin>#<index>` of the log an entry is held in."""
+    log_id, index = place(witness.position)
+    return f"{unit.logs.get(log_id).origin}#{index}"
+
+
+def mine_first(services: Services, unit: Unit, actor: Actor, name: str) -> list[int]:
+    """Return the entries a name means: this office's own where there are any, else everybody's newest version."""
+    witnesses = services.queries.entries_of(unit, actor, name)
+    own = [w.position for w in witnesses if is_own(services, unit, actor, w.position)]
+    if own:
+        return own
+    if "--" in name and "#" not in name:
+        newest = services.queries.versions(unit, actor, name)[0]
+        return [newest.witnesses[0].position]
+    return [w.position for w in witnesses]
+
+
+def is_own(services: Services, unit: Unit, actor: Actor, at: int) -> bool:
+    """Say whether an entry is this office's own record, in its home log or where it stated it."""
+    log_id, index = place(at)
+    log = unit.logs.get(log_id)
+    if not log.own:
+        return False
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    header = services.node.header(unit.entries.header(brief.header_id))
+    return header.office == actor.office_id and header.relayed is None
+
+
+def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, received: bool) -> list[int]:
+    """Return the entries a choice means; `received` adds what other parties stated. Raises `Misuse`, `NotFound`."""
+    if choice.names and choice.queries:
+        raise Misuse("name objects, or give a query, not both")
+    if not choice.names and not choice.queries:
+        raise Misuse("nothing is chosen", hint="name objects, or give --source, --type, --since or --value")
+    if choice.names:
+        return sorted({at for name in choice.names for at in mine_first(services, unit, actor, name)})
+    if choice.type and not intel.type_code(choice.type):
+        raise Misuse(f"{choice.type!r} is not a STIX 2.1 object type")
+    candidates: Iterable[int]
+    if choice.values:
+        known = services.queries.lookup_many(unit, actor, choice.values)
+        candidates = {w.position for each in known for found in each for w in found.witnesses}
+        code = intel.type_code(choice.type) if choice.type else None
+        candidates = [at for at in sorted(candidates) if _fits(services, unit, at, choice, code)]
+    else:
+        candidates = _of_query(services, unit, choice, received=received)
+    kept = [at for at in candidates if received or is_own(services, unit, actor, at)]
+    return [at for at in kept if services.queries.witness_at(unit, actor, at) is not None] if received else kept
+
+
+def _of_query(services: Services, unit: Unit, choice: Choice, *, received: bool) -> Iterator[int]:
+    for at, _ in services.queries.home_objects(unit, source=choice.source, type_=choice.type, after=choice.since):
+        yield at
+    if not received or choice.source:
+        return
+    code = intel.type_code(choice.type) if choice.type else None
+    for log in unit.logs.all():
+        if log.own:
+            continue
+        for start in range(0, log.size, CHUNK):
+            last = min(start + CHUNK, log.size) - 1
+            for row in unit.views.scan(intel.OBJECT, position(log.id, start), position(log.id, last), limit=CHUNK):
+                at = int(row[0] or 0)
+                if (code is None or row[2] == code) and _fits(services, unit, at, choice, None):
+                    yield at
+
+
+def _fits(services: Services, unit: Unit, at: int, choice: Choice, code: int | None) -> bool:
+    log_id, index = place(at)
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    header = services.node.header(unit.entries.header(brief.header_id))
+    if header.at < choice.since or choice.source not in {"", header.source}:
+        return False
+    if code is None:
+        return True
+    rows = unit.views.scan(intel.OBJECT, at, at, limit=1)
+    return bool(rows) and rows[0][2] == code
+
+

@@ -1,0 +1,266 @@
+"""Intelligence: bringing it in, looking it up, showing it, reporting sightings."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from comity import canon
+from comity.areas import intel
+from comity.errors import Fault, Misuse, NotFound
+from comity.formats import observables
+from comity.formats.stix.report import Refusal
+from comity.node import ingest as ingesting
+from comity.node import sightings
+from comity.node.actor import Actor
+from comity.node.ports import Unit, place
+from comity.node.queries import Found, Witness
+from comity.node.sharing import Offer
+from comity.surfaces.cli.desk import Desk, Operation, actor_of
+from comity.surfaces.cli.operations.choosing import marking_of, marking_text
+from comity.surfaces.cli.verbs import intel as verbs
+
+READ_BYTES: Final = 1_048_576  # bytes read of a file at once
+REFUSALS_SHOWN: Final = 20  # refusals named in an answer; the report file has more
+
+
+# -- ingest ----------------------------------------------------------------------
+
+
+def ingest(desk: Desk, ask: verbs.Ingest) -> verbs.Ingested:
+    """Bring files of STIX in under one source; what is refused is named and stops nothing."""
+    node = desk.services.node
+    with node.store.write() as unit:
+        actor = actor_of(desk, unit, ask)
+        source = _source(unit, actor, ask)
+    total = sum(_size(path) for path in ask.paths)
+    done = ingesting.Ingested()
+    refusals: list[verbs.RefusalShown] = []
+    by_rule: dict[str, int] = {}
+    notes: dict[str, int] = {}
+    refused = 0
+    bytes_read = _Counter()
+
+    def progress(_: int) -> None:
+        desk.report("reading", bytes_read.count, total)
+        desk.pause()
+
+    for path in ask.paths:
+        one = ingesting.ingest(node, actor, source, bytes_read.chunks(Path(path)), progress)
+        done.read, done.kept = done.read + one.read, done.kept + one.kept
+        done.known, done.unmarked = done.known + one.known, done.unmarked + one.unmarked
+        if one.report is not None:
+            refused += one.report.refused
+            refusals += [_refusal(path, each) for each in one.report.shown]
+            for counts, more in ((by_rule, one.report.by_rule), (notes, one.report.notes)):
+                for name, count in more.items():
+                    counts[name] = counts.get(name, 0) + count
+    answer = verbs.Ingested(
+        source=source.name,
+        marking=marking_text(source.marking),
+        by=str(actor),
+        files=len(ask.paths),
+        read=done.read,
+        kept=done.kept,
+        known=done.known,
+        unmarked=done.unmarked,
+        refused=refused,
+        by_rule=by_rule,
+        notes=notes,
+        refusals=tuple(refusals),
+    )
+    if ask.report:
+        _write(Path(ask.report), msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
+    return msgspec.structs.replace(answer, refusals=answer.refusals[:REFUSALS_SHOWN])
+
+
+def _source(unit: Unit, actor: Actor, ask: verbs.Ingest) -> ingesting.Source:
+    if ask.marking is not None:
+        return ingesting.put_source(unit, actor, ask.source, marking_of(ask.marking), ask.note)
+    try:
+        return ingesting.source(unit, actor, ask.source)
+    except NotFound:
+        return ingesting.put_source(unit, actor, ask.source, None, ask.note)
+
+
+class _Counter:
+    """Reads files in chunks and counts the bytes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(READ_BYTES):
+                    self.count += len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise Misuse(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError as error:
+        raise Misuse(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _refusal(path: str, refused: Refusal) -> verbs.RefusalShown:
+    return verbs.RefusalShown(Path(path).name, refused.offset, refused.ident, refused.rule, refused.reason)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Fault(f"{path} cannot be written: {error.strerror}") from error
+
+
+# -- looking up ------------------------------------------------------------------
+
+
+def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
+    """Say what is known of each value: by whom, under which marking, for how long."""
+    queries = desk.services.queries
+    with desk.services.node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        known = queries.lookup_many(unit, actor, ask.values)
+        answers: list[verbs.Answer] = []
+        for text, found in zip(ask.values, known, strict=True):
+            read = observables.recognise(text)
+            seen = [s for o in read for s in _seen(desk, unit, actor, observables.key(o))]
+            objects = tuple(_object(desk, unit, each) for each in _newest_first(found))
+            read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
+            answers.append(verbs.Answer(text, read_as, objects, tuple(seen)))
+    return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
+
+
+def _newest_first(found: Sequence[Found]) -> list[Found]:
+    return sorted(found, key=lambda f: (-f.modified, f.uuid))
+
+
+def _object(desk: Desk, unit: Unit, found: Found) -> verbs.ObjectShown:
+    ident, name = _ident(found), ""
+    try:
+        body = msgspec.json.decode(desk.services.queries.body(unit, found.witnesses[0].position))
+        ident, name = str(body.get("id", ident)), str(body.get("name", ""))
+    except NotFound:
+        pass  # its bytes were erased between the index and now
+    return verbs.ObjectShown(
+        value=found.value.value,
+        kind=found.value.kind,
+        id=ident,
+        type=found.type if found.type != "custom" else ident.partition("--")[0],
+        name=name,
+        modified=found.modified,
+        until=found.until,
+        revoked=found.revoked,
+        current=found.current(desk.services.node.now()),
+        witnesses=tuple(_witness(unit, witness) for witness in found.witnesses),
+    )
+
+
+def _ident(found: Found) -> str:
+    return f"{found.type}--{uuid.UUID(bytes=found.uuid)}"
+
+
+def _witness(unit: Unit, witness: Witness) -> verbs.WitnessShown:
+    log_id, index = place(witness.position)
+    return verbs.WitnessShown(
+        statement=f"{unit.logs.get(log_id).origin}#{index}",
+        party=witness.party,
+        office=witness.office,
+        source=witness.source,
+        marking=marking_text(witness.marking),
+        at=witness.at,
+        retracted=witness.retracted,
+    )
+
+
+def _seen(desk: Desk, unit: Unit, actor: Actor, key: bytes) -> list[verbs.Seen]:
+    found: list[verbs.Seen] = []
+    for witness, seen, count in desk.services.queries.sightings(unit, actor, key):
+        note = canon.decode(desk.services.queries.body(unit, witness.position), intel.Sighting, what="a sighting").note
+        found.append(verbs.Seen(witness.party, witness.office, seen, count, note, witness.retracted))
+    return found
+
+
+def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
+    """Return every version held of an object, with its producer's own bytes and its witnesses."""
+    queries = desk.services.queries
+    with desk.services.node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        witnesses = queries.entries_of(unit, actor, ask.name)
+        versions: list[verbs.VersionShown] = []
+        for ident in dict.fromkeys(_id_at(desk, unit, witness) for witness in witnesses):
+            for found in queries.versions(unit, actor, ident):
+                body = queries.body(unit, found.witnesses[0].position)
+                versions.append(verbs.VersionShown(_object(desk, unit, found), body.decode("utf-8", "replace")))
+    return verbs.Shown(ask.name, tuple(versions))
+
+
+def _id_at(desk: Desk, unit: Unit, witness: Witness) -> str:
+    rows = unit.views.scan(intel.OBJECT, witness.position, witness.position, limit=1)
+    if not rows or not isinstance(rows[0][1], bytes):
+        raise NotFound("this statement is no object of intelligence", hint="`comity log prove` writes it with its proof")
+    return f"{intel.type_name(int(rows[0][2] or 0))}--{uuid.UUID(bytes=rows[0][1])}"
+
+
+# -- sightings -------------------------------------------------------------------
+
+
+def sight(desk: Desk, ask: verbs.Sight) -> verbs.Sighted:
+    """Put a sighting on the home log, and into an accord where one is named."""
+    node = desk.services.node
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+    if ask.count < 0:
+        raise Misuse("a sighting counts from 0, which says that nothing was seen")
+    if ask.accord and not ask.marking.tlp:
+        raise Misuse("a sighting that is shared carries a marking", hint="--tlp AMBER")
+    seen = ask.seen or node.now()
+    sighting = _sighting(ask, seen)
+    marking = marking_of(ask.marking) if ask.marking.tlp else None
+    at = sightings.record(node, actor, sighting, marking)
+    with node.store.read() as unit:
+        log_id, index = place(at)
+        where = f"{unit.logs.get(log_id).origin}#{index}"
+    withheld: dict[str, int] = {}
+    if ask.accord:
+        withheld = desk.services.sharing.share(actor, ask.accord, [at], Offer(marking)).grounds
+    about = sighting.object or f"{sighting.kind} {sighting.value}"
+    return verbs.Sighted(where, about, ask.count, seen, str(actor), ask.accord, tuple(withheld))
+
+
+def _sighting(ask: verbs.Sight, seen: int) -> intel.Sighting:
+    if "--" in ask.name:
+        intel.uuid_of(ask.name)
+        return intel.Sighting(seen, ask.count, object=ask.name, note=ask.note)
+    read = observables.recognise(ask.name)
+    if not read:
+        raise Misuse(f"{ask.name!r} is no value that can be seen")
+    return intel.Sighting(seen, ask.count, read[0].kind, read[0].value, note=ask.note)
+
+
+def sources(desk: Desk, ask: verbs.Nothing) -> verbs.SourcesShown:
+    """Return the sources of the asking office."""
+    with desk.services.node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        found = ingesting.sources(unit, actor.office_id)
+    return verbs.SourcesShown(
+        tuple(verbs.SourceShown(s.office, s.name, marking_text(s.marking), s.note) for s in found)
+    )
+
+
+OPERATIONS: Final = (
+    Operation(verbs.INGEST, ingest),
+    Operation(verbs.LOOKUP, lookup),
+    Operation(verbs.SHOW, show),
+    Operation(verbs.SIGHT, sight),
+    Operation(verbs.SOURCES, sources),
+)

@@ -1,0 +1,128 @@
+"""What every store's `Views` and `Lookups` promise: rows by position, by key, and joined with their entry."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from comity.node.ports import Store, position
+from comity.testing.contract.samples import OBJECTS, PAIRS, RETRACTED, VALUES, grown, payload
+from comity.view import Row
+from comity.vocab import Held
+
+OBJECT_ROWS: Final[tuple[Row, ...]] = (
+    (position(1, 0), b"u" * 16, None, "a"),
+    (position(1, 1), b"u" * 16, 5, "b"),
+    (position(1, 7), b"v" * 16, -(2**62), "a"),
+    (position(2, 0), b"\0" * 16, 2**62, None),
+    (position(2, 3), b"u" * 16, 5, "ü \u2603"),
+)
+VALUE_ROWS: Final[tuple[Row, ...]] = (
+    (position(1, 0), b"k1"),
+    (position(1, 0), b"k2"),
+    (position(1, 1), b"k1"),
+    (position(2, 0), b"\0\xff"),
+    (position(2, 3), b"k1"),
+)
+
+
+class ViewsContract:
+    """What `Views` and `Lookups` promise."""
+
+    def test_rows_come_back_as_they_were_put(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.views.put(OBJECTS, OBJECT_ROWS)
+            unit.views.put(OBJECTS, [])
+            unit.views.put(VALUES, VALUE_ROWS)
+        with store.read() as unit:
+            assert list(unit.views.scan(OBJECTS, 0, 2**62, limit=100)) == list(OBJECT_ROWS)
+            assert sorted(unit.views.scan(VALUES, 0, 2**62, limit=100), key=repr) == sorted(VALUE_ROWS, key=repr)
+            assert (unit.views.count(OBJECTS), unit.views.count(VALUES), unit.views.count(PAIRS)) == (5, 5, 0)
+
+    def test_a_row_put_again_is_no_error(self, store: Store) -> None:
+        with store.write() as unit:
+            for view, rows in ((OBJECTS, OBJECT_ROWS), (VALUES, VALUE_ROWS)):
+                unit.views.put(view, rows)
+                unit.views.put(view, [*rows[:2], rows[1]])
+                assert unit.views.count(view) == 5
+
+    def test_a_view_is_dropped_by_positions_and_cleared(self, store: Store) -> None:
+        with store.write() as unit:
+            for view, rows in ((OBJECTS, OBJECT_ROWS), (VALUES, VALUE_ROWS)):
+                unit.views.put(view, rows)
+                unit.views.drop(view, position(1, 1), position(2, 0))
+                kept = [row for row in rows if row[0] in {position(1, 0), position(2, 3)}]
+                assert sorted(unit.views.scan(view, 0, 2**62, limit=9), key=repr) == sorted(kept, key=repr)
+                unit.views.clear(view)
+                assert unit.views.count(view) == 0
+
+    def test_a_scan_is_ascending_inclusive_and_limited(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.views.put(OBJECTS, OBJECT_ROWS[::-1])
+            for first, last, limit, wanted in (
+                (position(1, 1), position(2, 0), 9, OBJECT_ROWS[1:4]),
+                (position(1, 2), position(1, 6), 9, ()),
+                (0, 2**62, 2, OBJECT_ROWS[:2]),
+            ):
+                assert tuple(unit.views.scan(OBJECTS, first, last, limit=limit)) == wanted
+
+    def test_find_goes_by_any_columns_in_order_of_position(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.views.put(OBJECTS, OBJECT_ROWS[::-1])
+            same = [OBJECT_ROWS[0], OBJECT_ROWS[1], OBJECT_ROWS[4]]
+            assert list(unit.views.find(OBJECTS, {"uuid": b"u" * 16}, limit=9)) == same
+            assert list(unit.views.find(OBJECTS, {"uuid": b"u" * 16}, limit=2)) == same[:2]
+            assert list(unit.views.find(OBJECTS, {"uuid": b"u" * 16}, limit=9, after=position(1, 0))) == same[1:]
+            assert list(unit.views.find(OBJECTS, {"uuid": b"u" * 16, "until": 5}, limit=9)) == same[1:]
+            assert list(unit.views.find(OBJECTS, {"name": "a"}, limit=9)) == [OBJECT_ROWS[0], OBJECT_ROWS[2]]
+            assert list(unit.views.find(OBJECTS, {"name": "A"}, limit=9)) == []
+
+    def test_find_many_finds_the_rows_of_any_of_many_values(self, store: Store) -> None:
+        chance = random.Random(3)
+        keys = [chance.randbytes(16) for _ in range(10_000)]
+        with store.write() as unit:
+            unit.views.put(VALUES, [(at, key) for at, key in enumerate(keys)])
+            unit.views.put(OBJECTS, [(at, key, at * 2, f"n{at}") for at, key in enumerate(keys)])
+            asked = [*keys[5:9_000], *(chance.randbytes(16) for _ in range(500))]
+            assert sorted(unit.views.find_many(VALUES, "key", asked)) == [(n, keys[n]) for n in range(5, 9_000)]
+            assert sorted(unit.views.find_many(OBJECTS, "until", [4, 5, 6])) == [
+                (2, keys[2], 4, "n2"),
+                (3, keys[3], 6, "n3"),
+            ]
+            assert sorted(unit.views.find_many(OBJECTS, "name", ["n7", "n", "N8"])) == [(7, keys[7], 14, "n7")]
+            assert list(unit.views.find_many(VALUES, "key", [])) == []
+
+    def test_a_clustered_view_keeps_one_row_per_key_and_position(self, store: Store) -> None:
+        rows = [(1, "o1", "b", 5), (1, "o2", "b", 6), (2, "o1", "b", 7), (2, "o1", "c", 7)]
+        with store.write() as unit:
+            unit.views.put(PAIRS, rows)
+            assert list(unit.views.find(PAIRS, {"origin": "o1", "holder": "b"}, limit=9)) == [rows[0], rows[2]]
+            assert list(unit.views.find(PAIRS, {"origin": "o1"}, limit=9, after=1)) == [rows[2], rows[3]]
+            assert sorted(unit.views.scan(PAIRS, 1, 1, limit=9), key=repr) == rows[:2]
+
+    def test_a_look_up_joins_value_entry_and_object(self, store: Store) -> None:
+        log_id = grown(store, [payload(n) for n in range(6)])
+        key = [bytes([n]) * 16 for n in range(4)]
+        rows: list[Row] = [(position(log_id, n), b"%016d" % n, n, f"n{n}") for n in range(6)]
+        pairs = [(0, key[0]), (1, key[0]), (1, key[1]), (2, key[2]), (5, key[1])]
+        with store.write() as unit:
+            unit.views.put(OBJECTS, rows)
+            unit.views.put(VALUES, [(position(log_id, n), value) for n, value in pairs])
+            unit.entries.set_standing(log_id, 1, 2, RETRACTED)
+            unit.entries.erase(log_id, 5, 6)
+        with store.read() as unit:
+            for sights, wanted in (
+                (unit.lookups.one(VALUES, OBJECTS, key[0]), {(0, key[0]), (1, key[0])}),
+                (unit.lookups.one(VALUES, OBJECTS, key[3]), set()),
+                (unit.lookups.many(VALUES, OBJECTS, key[:2]), {p for p in pairs if p[1] in key[:2]}),
+                (unit.lookups.many(VALUES, OBJECTS, key), set(pairs)),
+                (unit.lookups.many(VALUES, OBJECTS, []), set()),
+            ):
+                assert {(sight.position - position(log_id, 0), sight.value) for sight in sights} == wanted
+                assert len(sights) == len(wanted)
+                for sight in sights:
+                    index = sight.position - position(log_id, 0)
+                    (brief,) = unit.entries.brief(log_id, index, index + 1)
+                    assert (sight.held, sight.standing_id) == (brief.held, brief.standing_id)
+                    assert sight.held is Held.ERASED or sight.header_id == brief.header_id
+                    assert sight.row == rows[index]
