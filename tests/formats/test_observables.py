@@ -81,7 +81,7 @@ def test_nothing_and_too_much_are_no_values(text: str) -> None:
         *(("domain", text) for text in ("bad", "bad..example", "-.example", "192.0.2.7", "a b.example", "x." * 200 + "example")),
         *(("url", text) for text in ("bad.example", "http://", "http:// x", "http://h:port/", "//bad.example")),
         *(("email", text) for text in ("@bad.example", "a@", "a@b", "a b@bad.example")),
-        *(("asn", text) for text in ("AS", "4294967296", "99999999999999", "AS-1")),
+        *(("asn", text) for text in ("AS", "4294967296", "99999999999999", "AS--1")),
         *(("md5", text) for text in (MD5[:-1], SHA256, "g" * 32)),
         *(("cve", text) for text in ("CVE-21-1", "CVE-2021-1")),
         ("registry-key", "Software\\Run"),

@@ -116,8 +116,10 @@ def recognise(text: str) -> tuple[Observable, ...]:
     if _PATH.match(text):
         return (Observable("file-path", _fold(text)), Observable("file-name", _fold(text)))
     clean = refang(text)
+    if not clean:
+        return ()
     found = _PLAIN.fullmatch(clean.lower())
-    if found is not None:
+    if found is not None and found.lastgroup != "url":  # the case of a path matters
         return _plain(found, found[0])
     # What stays free text keeps its brackets and words: they may be the value's own.
     precise = _structured(clean)

@@ -38,6 +38,7 @@ class Accords:
         self._known: dict[AccordId, Accord] = {}
         self._texts_epoch = -1
         self._texts: list[SignedText] = []
+        self._parsed: dict[str, SignedText] = {}
 
     def all(self, unit: Unit) -> Mapping[AccordId, Accord]:
         """Return every accord of which a text is held, by id."""
@@ -61,7 +62,9 @@ class Accords:
     def texts(self, unit: Unit) -> list[SignedText]:
         """Return every text held, in order of digest."""
         if self._texts_epoch != self._node.epoch:
-            self._texts = [accord.parse_text(data) for _, data in unit.documents.all(TEXTS)]
+            held = unit.documents.all(TEXTS)
+            self._parsed = {digest: self._parsed.get(digest) or accord.parse_text(data) for digest, data in held}
+            self._texts = list(self._parsed.values())
             self._texts_epoch = self._node.epoch
         return self._texts
 
@@ -168,10 +171,10 @@ class Accords:
 
     def text(self, unit: Unit, digest: str) -> SignedText:
         """Return a held text by digest. Raises `NotFound`."""
-        data = unit.documents.get(TEXTS, digest)
-        if data is None:
+        found = next((text for text in self.texts(unit) if text.digest == digest), None)
+        if found is None:
             raise NotFound(f"no accord text {digest} is held")
-        return accord.parse_text(data)
+        return found
 
     def proposal(self, unit: Unit, name: str) -> SignedText:
         """Return the one text of an accord that awaits a signature or ballots. Raises `NotFound` or `Misuse`."""

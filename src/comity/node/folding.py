@@ -163,7 +163,7 @@ def _about(node: Node, unit: Unit, log: Log, where: int, act: AboutStatements) -
             unit.quarantine.add(node.now(), log.party, "refused", reason, acts.encode(act)[:CHUNK])
             continue
         unit.spans.add(span.origin, span.start, span.end, where)
-        node.epoch += 1
+        node.standings += 1
         if act.narrows or not log.own:
             due += _owed(node, unit, span, act)  # before the bytes go, with the header that names the office
         restand(node, unit, span)

@@ -7,7 +7,7 @@ until a peer has said which checkpoints it holds; a longer or contradicting one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from comity import canon, sync
 from comity.acts import Closed
@@ -16,8 +16,11 @@ from comity.errors import ComityError, NotFound, Theirs
 from comity.node import books, forks, witness
 from comity.node.actor import Actor
 from comity.node.node import Node, generation
-from comity.node.ports import LogState, Wire
+from comity.node.ports import LogState, Unit, Wire
 from comity.sync import Head
+
+Heads: TypeAlias = Mapping[Origin, Head]
+"""The largest checkpoint of each of our logs that any peer holds."""
 
 
 class Asked(NamedTuple):
@@ -57,6 +60,8 @@ def _compare(node: Node, peer: PartyId, note: bytes) -> str:
         with node.store.read() as unit:
             head = sync.check_head(note, witness.log_key(node, unit, node.me), origin=origin)
             log = unit.logs.find(origin)
+            if log is not None and log.state is not LogState.OPEN:
+                return ""  # it does not grow any more: nothing can contradict what was closed
             if log is None or head.checkpoint.size > log.size:
                 return f"{peer} holds {head.checkpoint.size} entries of {origin}; here are {log.size if log else 0}"
             if forks.contradicts(unit, log, head.checkpoint):
@@ -78,7 +83,7 @@ def settle_restored(node: Node, asked: Asked, *, alone: bool) -> str:
     return why
 
 
-def renew(node: Node, actor: Actor, stem: str, reason: str, heads: Mapping[Origin, Head]) -> Origin:
+def renew(node: Node, actor: Actor, stem: str, reason: str, heads: Heads) -> Origin:
     """Close the newest generation of one of our logs and begin the next; return its origin.
 
     `stem` is `home` or `accord/<id>`. `heads` are larger checkpoints that peers hold: the closing act
@@ -87,6 +92,7 @@ def renew(node: Node, actor: Actor, stem: str, reason: str, heads: Mapping[Origi
     signs, node.signs = node.signs, True  # the new generation is empty: there is nothing it could contradict
     try:
         with node.writing() as unit:
+            _catch_up(node, unit, stem, heads)
             origin = Origin(f"{node.me}/{stem}/{generation(unit, node.me, stem)}")
             log = unit.logs.find(origin)
             if log is None:
@@ -108,6 +114,17 @@ def renew(node: Node, actor: Actor, stem: str, reason: str, heads: Mapping[Origi
         node.signs = signs
 
 
+def _catch_up(node: Node, unit: Unit, stem: str, heads: Heads) -> None:
+    """Know of generations that a peer holds and that were begun after this store was backed up."""
+    held = [canon.parse_origin(origin)[2] for origin in heads if origin.rpartition("/")[0] == f"{node.me}/{stem}"]
+    newest = generation(unit, node.me, stem)
+    for missed in range(newest + 1, max(held, default=0) + 1):
+        before = unit.logs.open(Origin(f"{node.me}/{stem}/{missed - 1}"), node.me, own=True)
+        if before.state is LogState.OPEN:
+            unit.logs.set_state(before.id, LogState.CLOSED)
+        unit.logs.open(Origin(f"{node.me}/{stem}/{missed}"), node.me, own=True)
+
+
 def largest(node: Node, wires: Mapping[PartyId, Wire]) -> dict[Origin, Head]:
     """Return the largest checkpoint of each of our logs that any peer holds."""
     found: dict[Origin, Head] = {}
@@ -118,9 +135,9 @@ def largest(node: Node, wires: Mapping[PartyId, Wire]) -> dict[Origin, Head]:
             heads = sync.decode_heads(wire.ask(sync.Heads()).body)
         except ComityError:
             continue
-        for log in heads.logs:
+        for note in [*(log.note for log in heads.logs), *([heads.witnessed] if heads.witnessed else [])]:
             try:
-                head = sync.check_head(log.note, key)
+                head = sync.check_head(note, key)
             except Theirs:
                 continue
             origin = Origin(head.checkpoint.origin)

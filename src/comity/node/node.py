@@ -37,9 +37,12 @@ class Node:
     entropy: Entropy
     signs: bool = True
     why_not: str = ""
-    epoch: int = 0  # grows with every change to accords, cards or standings: what was derived is derived again
+    epoch: int = 0  # grows with every change to accords, cards or registers: what was derived is derived again
+    standings: int = 0  # grows with every act about statements
+    checked: set[tuple[bytes, bytes, tuple[bytes, ...]]] = field(default_factory=set)  # checkpoints, by `witness`
     _headers: dict[bytes, Header] = field(default_factory=dict)
-    _cards: dict[bytes, SignedCard] = field(default_factory=dict)  # as many as cards were held
+    _cards: dict[str, SignedCard] = field(default_factory=dict)
+    _cards_epoch: int = -1
 
     def now(self) -> Instant:
         """Return the time by this node's clock."""
@@ -56,12 +59,17 @@ class Node:
 
     def card(self, unit: Unit, name: str) -> SignedCard:
         """Return the card held of a party. Raises `NotFound`."""
-        data = unit.documents.get(CARDS, name)
-        if data is None:
-            raise NotFound(f"no card of {name} is held", hint=f"ask {name} for its card, then `comity party import`")
-        card = self._cards.get(data)
+        if self._cards_epoch != self.epoch:
+            self._cards.clear()
+            self._cards_epoch = self.epoch
+        card = self._cards.get(name)
         if card is None:
-            card = self._cards[data] = party.parse_card(data)
+            data = unit.documents.get(CARDS, name)
+            if data is None:
+                raise NotFound(
+                    f"no card of {name} is held", hint=f"ask {name} for its card, then `comity party import`"
+                )
+            card = self._cards[name] = party.parse_card(data)
         return card
 
     def require_signing(self) -> None:
@@ -72,8 +80,12 @@ class Node:
     @contextmanager
     def writing(self) -> Iterator[Unit]:
         """Begin a unit of work; after it is durable, sign every own log that grew in it."""
-        with self.store.write() as unit:
-            yield unit
+        try:
+            with self.store.write() as unit:
+                yield unit
+        except BaseException:
+            self.epoch += 1  # what was derived inside, of what is undone now, is derived again
+            raise
         self.settle()
 
     def settle(self) -> None:
@@ -84,7 +96,7 @@ class Node:
         if not self.signs:
             return
         with self.store.read() as unit:
-            grown = [log for log in unit.logs.all() if log.own and log.signed < log.size and log.state is not FROZEN]
+            grown = unit.logs.unsigned()
         if not grown:
             return
         notes = [(log, self._note(log)) for log in grown]

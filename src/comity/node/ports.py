@@ -109,6 +109,9 @@ class Logs(Protocol):
     def all(self) -> Sequence[Log]:
         """Return every log, in order of origin."""
 
+    def unsigned(self) -> Sequence[Log]:
+        """Return the own logs that grew since their last checkpoint, frozen ones left out."""
+
     def open(self, origin: Origin, party: PartyId, *, own: bool) -> Log:
         """Create an empty log, or return the one that exists."""
 

@@ -29,7 +29,7 @@ FLASH_KEPT: Final = limits.SYNC_FLASH_MAX
 
 class _Granted(NamedTuple):
     size: int
-    epoch: int
+    epoch: tuple[int, int]
     until: int | None
     grant: bytes
 
@@ -95,7 +95,8 @@ class Serving:
     def _grant(self, unit: Unit, log: Log, party: PartyId) -> bytes:
         """Digest what is released of a log to a party: when it changes, withheld entries are asked for again."""
         known = self._grants.get((log.id, party))
-        if known is not None and known.size == log.size and known.epoch == self._node.epoch:
+        epoch = (self._node.epoch, self._node.standings)
+        if known is not None and known.size == log.size and known.epoch == epoch:
             if known.until is None or self._node.now() < known.until:
                 return known.grant
         allowed: list[int] = []
@@ -107,7 +108,7 @@ class Serving:
             if judged.lapses is not None:
                 ends.append(judged.lapses)
         grant = hashlib.sha256(repr(allowed).encode()).digest()[:8]
-        self._grants[log.id, party] = _Granted(log.size, self._node.epoch, min(ends, default=None), grant)
+        self._grants[log.id, party] = _Granted(log.size, epoch, min(ends, default=None), grant)
         return grant
 
     def _home(self, unit: Unit) -> bytes:

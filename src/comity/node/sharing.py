@@ -37,6 +37,8 @@ from comity.tlog.merkle import inclusion_proof
 from comity.tlog.proof import Proof
 from comity.vocab import Held, Priority
 
+_Verdicts = dict[tuple[bytes, bytes], Sequence[Finding]]
+
 BATCH: Final = 2_048  # statements stated in one unit of work
 
 
@@ -88,7 +90,14 @@ class Sharing:
             indexes = [place(at)[1] for at in group]
             entries = [e for s, e_ in runs(indexes) for e in unit.entries.read(log.id, s, e_)]
             home = log.own and canon.parse_origin(log.origin)[1] is None
-            chosen = [e for e in entries if self._may(unit, log, e, actor, accord, offer, done)]
+            verdicts: _Verdicts = {}
+            chosen = []
+            for entry in entries:
+                grounds = self._may(unit, log, entry, actor, accord, offer, verdicts)
+                if grounds:
+                    self._count(done, grounds)
+                else:
+                    chosen.append(entry)
             if not chosen:
                 continue
             if home:
@@ -110,21 +119,25 @@ class Sharing:
     # -- deciding ------------------------------------------------------------
 
     def _may(
-        self, unit: Unit, log: Log, entry: Entry, actor: Actor, accord: Accord, offer: Offer, done: Shared
-    ) -> bool:
-        """Say whether any other member could receive it, and count the grounds where none could."""
+        self, unit: Unit, log: Log, entry: Entry, actor: Actor, accord: Accord, offer: Offer, verdicts: _Verdicts
+    ) -> Sequence[Finding]:
+        """Return why no other member could receive an entry: nothing where one could. Asked once per class."""
         if entry.held is not Held.PAYLOAD or entry.header is None:
-            self._count(done, [Finding("standing", False, "its bytes are not held here")])
-            return False
+            return [Finding("standing", False, "its bytes are not held here")]
+        known = verdicts.get((entry.header, entry.standing))
+        if known is not None:
+            return known
         header = self._node.header(entry.header)
         if log.own and header.office != actor.office_id:
             raise Refused(f"{log.origin}#{place(entry.position)[1]} is another office's record")
         decisions = self.would(unit, log, header, msgspec.json.decode(entry.standing, type=Standing), accord, offer)
-        if any(isinstance(d, Release) for d in decisions):
-            return True
         grounds = [f for d in decisions for f in d.findings if not f.allows]
-        self._count(done, grounds or [Finding("accord", False, "the accord has no other member")])
-        return False
+        if any(isinstance(d, Release) for d in decisions):
+            grounds = []
+        elif not grounds:
+            grounds = [Finding("accord", False, "the accord has no other member")]
+        verdicts[entry.header, entry.standing] = grounds
+        return grounds
 
     def _count(self, done: Shared, grounds: Sequence[Finding]) -> None:
         done.withheld += 1

@@ -171,7 +171,7 @@ class Syncing:
             if log is not None:
                 self._compare(outcome, log, shown, key, wire)
             return
-        head = sync.check_head(shown.note, key, origin=origin)
+        head = witness.check_head(self._node, shown.note, key, origin)
         if log is None:
             if self._accords_member(accord, author):
                 with self._node.store.write() as unit:
@@ -291,7 +291,7 @@ class Syncing:
         seen = (outcome.peer, log.origin)
         if self._compared.get(seen) == shown.note:
             return
-        head = sync.check_head(shown.note, key, origin=log.origin)
+        head = witness.check_head(self._node, shown.note, key, log.origin)
         with self._node.store.read() as unit:
             contradiction = forks.contradicts(unit, log, head.checkpoint)
         if contradiction:

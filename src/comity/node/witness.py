@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from comity import canon, limits, party, sync
 from comity.acts import Forked
 from comity.canon import Instant, Origin, PartyId
-from comity.errors import Unverified
+from comity.errors import Malformed, Unverified
 from comity.node import books
 from comity.node.node import Node
 from comity.node.ports import LogState, Unit
@@ -24,6 +24,7 @@ from comity.tlog.errors import TlogError
 from comity.tlog.fork import ForkCertificate
 from comity.tlog.note import Note, Verifier, parse_note
 
+CHECKED_KEPT: Final = 8_192  # checkpoints remembered as checked: some 500 bytes each
 FORKS: Final = "fork"  # origin -> certificate
 RECEIPTS: Final = "receipt"  # origin cosigner -> note with that cosigner's line
 HOMES: Final = "witnessed-home"  # party -> its home checkpoint, cosigned by us
@@ -67,7 +68,7 @@ def take_receipt(node: Node, unit: Unit, cosigner: PartyId, data: bytes) -> bool
     store, and the caller freezes nothing but says so.
     """
     origin = sync.origin_of(data)
-    head = sync.check_head(data, log_key(node, unit, node.me), origin=origin)
+    head = check_head(node, data, log_key(node, unit, node.me), origin)
     log = unit.logs.find(origin)
     if log is None or head.checkpoint.size > log.size:
         raise Unverified(
@@ -107,6 +108,26 @@ def receipts(node: Node, unit: Unit, origin: str = "") -> list[Receipt]:
             at = 0  # by a witness key that was rotated since: it was checked when it came
         found.append(Receipt(Origin(name), PartyId(cosigner), parse_checkpoint(note.text).size, at))
     return found
+
+
+def check_head(node: Node, data: bytes, key: bytes, origin: Origin) -> Head:
+    """Check a signed checkpoint as `sync.check_head` does; one that was checked before is not checked again.
+
+    A community shows one another the same checkpoints: of fifty members each signature would be verified
+    fifty times.
+    """
+    try:
+        note = parse_note(data)
+    except TlogError as error:
+        raise Malformed(f"a checkpoint cannot be read: {error}") from error
+    known = (key, note.text, tuple(s.blob for s in note.signatures if s.name == origin))
+    if known in node.checked:
+        return Head(parse_checkpoint(note.text), note)
+    head = sync.check_head(data, key, origin=origin)
+    if len(node.checked) >= CHECKED_KEPT:
+        node.checked.clear()
+    node.checked.add(known)
+    return head
 
 
 def read_head(data: bytes) -> Checkpoint:

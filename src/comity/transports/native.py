@@ -9,13 +9,13 @@ the peer's card says. An error travels as RFC 9457 with whose fault it is.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import threading
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
@@ -27,13 +27,16 @@ from comity.http import problem, signing
 from comity.http.fetch import Fetcher
 from comity.http.tls import TlsPolicy
 from comity.node.node import Node
-from comity.node.serving import Serving
 from comity.party import Card
 from comity.sync import Answer
 
 HEADS: Final = "/comity/v1/heads"
 ASK: Final = "/comity/v1/ask"
 NONCE_BYTES: Final = 18
+WORKERS: Final = 2  # answers worked at together: signatures of one while another reads the store
+
+Answering: TypeAlias = Callable[[PartyId, sync.AnyRequest], Answer]
+"""What answers a proven party, one request at a time: `Serving.answer`, in its turn."""
 
 
 class NativeWire:
@@ -79,9 +82,9 @@ class NativeWire:
         return Answer(response.body, etag)
 
 
-def application(node: Node, serving: Serving, address: Callable[[], str]) -> Starlette:
+def application(node: Node, answering: Answering, address: Callable[[], str]) -> Starlette:
     """Return the ASGI application that answers other nodes; `address` is this node's own base URL."""
-    door = _Door(node, serving, address)
+    door = _Door(node, answering, address)
     return Starlette(
         routes=[
             Route(HEADS, door.heads, methods=["GET"]),
@@ -91,12 +94,12 @@ def application(node: Node, serving: Serving, address: Callable[[], str]) -> Sta
 
 
 class _Door:
-    def __init__(self, node: Node, serving: Serving, address: Callable[[], str]) -> None:
+    def __init__(self, node: Node, answering: Answering, address: Callable[[], str]) -> None:
         self._node = node
-        self._serving = serving
+        self._answering = answering
         self._address = address
         self._replays = signing.ReplayCache(node.clock)
-        self._turn = threading.Lock()  # one at a time: a page is work for one core
+        self._workers = ThreadPoolExecutor(WORKERS, "answering")
 
     async def heads(self, request: HttpRequest) -> HttpResponse:
         """Answer with the heads, or 304."""
@@ -110,7 +113,7 @@ class _Door:
 
     async def _answer(self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]) -> HttpResponse:
         try:
-            answer = await run_in_threadpool(self._work, request, body, read)
+            answer = await asyncio.get_running_loop().run_in_executor(self._workers, self._work, request, body, read)
         except ComityError as error:
             status, document = problem.problem_of(error)
             return HttpResponse(document, status, media_type=problem.MEDIA_TYPE)
@@ -131,8 +134,7 @@ class _Door:
             seen=self._replays.seen,
         )
         wanted = read()
-        with self._turn:
-            return self._serving.answer(PartyId(asker), wanted)
+        return self._answering(PartyId(asker), wanted)
 
     def _key_of(self, name: str) -> bytes | None:
         try:

@@ -95,7 +95,8 @@ def observable_at(type_name: str, path: str, value: str) -> Observable | None:
         return found
     if kind == _SKIPPED:
         return None
-    return observables.normal(kind, value) or _by_form(kind, value) or observables.normal("text", value)
+    fitting = observables.normal(kind, value) if kind != _ADDRESS else None
+    return fitting or _by_form(kind, value) or observables.normal("text", value)
 
 
 def _by_form(kind: str, value: str) -> Observable | None:

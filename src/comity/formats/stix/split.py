@@ -141,7 +141,7 @@ class _Splitter:
         here = self._here()
         if value is None:
             return refusal(rule, f"byte {here}: {reason}", offset=here)
-        ident = ident_of(self._data[value.offset - self._base :]) if value.kept else ""
+        ident = ident_of(self._data[value.offset - self._base : self._at]) if value.kept else ""
         return refusal(rule, f"byte {here}: {reason}", offset=value.offset, ident=ident)
 
     def _seek(self, start: int) -> None:

@@ -102,17 +102,12 @@ def _may_repeat_keys(data: bytes, trees: object) -> bool:
 
 
 def _depth(tree: object) -> int:
+    """Count the levels of objects and arrays."""
     level, depth = [tree], 0
-    while level:
-        level = [item for node in level for item in _inside(node)]
+    while level := [node for node in level if isinstance(node, dict | list)]:
+        level = [item for node in level for item in (node.values() if isinstance(node, dict) else node)]
         depth += 1
-    return depth - 1
-
-
-def _inside(node: object) -> list[object]:
-    if isinstance(node, dict):
-        return list(node.values())
-    return node if isinstance(node, list) else []
+    return depth
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> Tree:

@@ -1,32 +1,52 @@
-"""The entries of all logs: packed commitments, small entry rows, bodies apart."""
+"""The entries of all logs: small rows by position, with packed commitments and bodies apart.
+
+Rules: a body has one owner, whose position it is kept under; sharers name the owner, never one another.
+A body goes when neither its owner nor a sharer holds it any more. An entry that came ahead of its turn is
+bound to its commitment, and keeps it when its leaf comes.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import apsw
 
-from comity.errors import Conflict, Fault, NotFound
+from comity.errors import Conflict, Fault, Misuse, NotFound
 from comity.node.ports import HELD_CODES, Brief, Entry, NewEntry, place, position
 from comity.stores.sqlite.bodies import Bodies
-from comity.tlog import merkle
-from comity.tlog.leaf import leaf_hashes_of
+from comity.stores.sqlite.interned import Interned
+from comity.stores.sqlite.leaves import HASH, SqliteLeaves
 from comity.vocab import Held
 
-BLOCK: Final = 256  # leaves in a row of commitments, and blocks in a row of block roots
-HASH: Final = 32
 CODES: Final = {held: code for code, held in enumerate(HELD_CODES)}
 PAYLOAD: Final = CODES[Held.PAYLOAD]
+WITHHELD: Final = CODES[Held.WITHHELD]
 ERASED: Final = CODES[Held.ERASED]
-INTERNED_KEPT: Final = 65_536
+CLASS_BITS: Final = 32  # a header's and a standing's id as one number
 
+PUT: Final = """
+INSERT INTO entry (position, header, standing, held, salt, body) VALUES (?, ?, 0, ?, ?, ?)
+ON CONFLICT (position) DO UPDATE SET
+  header = excluded.header, held = excluded.held, salt = excluded.salt, body = excluded.body
+"""
 READ: Final = """
 SELECT e.position, e.held, h.data, e.salt, s.data, b.codec, b.data
 FROM entry e JOIN standing s ON s.id = e.standing
 LEFT JOIN header h ON h.id = e.header
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.held = 0
 WHERE e.position BETWEEN ? AND ? ORDER BY e.position
+"""
+RELEASED: Final = f"""
+SELECT e.position, CASE WHEN e.held = 0 AND NOT e.allowed THEN {WITHHELD} ELSE e.held END,
+  h.data, e.salt, s.data, b.codec, b.data
+FROM (SELECT *, (header << {CLASS_BITS} | standing) IN (SELECT value FROM carray(?1)) AS allowed
+      FROM entry WHERE position BETWEEN ?2 AND ?3) e
+JOIN standing s ON s.id = e.standing
+LEFT JOIN header h ON h.id = e.header AND e.allowed
+LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.allowed AND e.held = 0
+ORDER BY e.position
 """
 
 
@@ -36,13 +56,14 @@ class SqliteEntries:
     def __init__(self, connection: apsw.Connection, bodies: Bodies) -> None:
         self._connection = connection
         self._bodies = bodies
-        self._ids: dict[tuple[str, bytes], int] = {}
-        self._data: dict[tuple[str, int], bytes] = {}
+        self._leaves = SqliteLeaves(connection)
+        self._headers = Interned(connection, "header")
+        self._standings = Interned(connection, "standing")
 
     def forget(self) -> None:
         """Forget interned ids: the unit of work that made them was undone."""
-        self._ids.clear()
-        self._data.clear()
+        self._headers.forget()
+        self._standings.forget()
 
     # -- writing -------------------------------------------------------------
 
@@ -50,253 +71,195 @@ class SqliteEntries:
         """Write entries from index `start`, which must equal the number of commitments held (`Conflict`)."""
         if not entries:
             return
-        self._extend_leaves(log_id, start, b"".join(entry.commitment for entry in entries))
         first = position(log_id, start)
-        rows = []
-        for at, entry in enumerate(entries, first):
-            shared = entry.body if isinstance(entry.body, int) else None
-            header = self._intern("header", entry.header) if entry.header is not None else None
-            rows.append((at, header, CODES[entry.held], entry.salt, self._owner(shared)))
-        # An entry that came ahead of its turn (a flash alert) is there already, proven by the same leaf.
-        self._connection.executemany(
-            "INSERT INTO entry (position, header, standing, held, salt, body) VALUES (?, ?, 0, ?, ?, ?)"
-            " ON CONFLICT (position) DO NOTHING",
-            rows,
-        )
-        self._put_bodies([(at, e.body) for at, e in enumerate(entries, first) if isinstance(e.body, bytes)])
+        self._leaves.extend(log_id, start, b"".join([entry.commitment for entry in entries]))
+        early = self._settle_early(first, entries)
+        placed = list(enumerate(entries, first))
+        self._put([(at, entry) for at, entry in placed if at not in early] if early else placed)
 
-    def _put_bodies(self, bodies: Sequence[tuple[int, bytes]]) -> None:
+    def _settle_early(self, first: int, entries: Sequence[NewEntry]) -> set[int]:
+        """Return what of a run came ahead of its turn (a flash alert); the leaf must be the one it came with."""
+        run = (first, first + len(entries) - 1)
+        rows: Any = self._connection.execute("SELECT position, commitment FROM ahead WHERE position BETWEEN ? AND ?", run)
+        early = dict(rows)
+        for at, commitment in early.items():
+            if entries[at - first].commitment != commitment:
+                raise Conflict(f"entry {place(at)} came ahead of its turn under another commitment than its leaf's")
+        if early:
+            self._connection.execute("DELETE FROM ahead WHERE position BETWEEN ? AND ?", run)
+        return set(early)
+
+    def _put(self, entries: Sequence[tuple[int, NewEntry]]) -> None:
+        owners = self._owners({entry.body for _, entry in entries if isinstance(entry.body, int)})
+        rows = []
+        bodies: list[bytes] = []
+        placed: list[int] = []
+        header_id = self._headers.id_of
+        for at, (commitment, held, header, salt, body) in entries:
+            if len(commitment) != HASH or (held is Held.PAYLOAD) is (header is None or salt is None or body is None):
+                raise Misuse(f"entry {place(at)}: header, salt and body belong to a payload, and only to one")
+            ident = None if header is None else header_id(header)
+            if isinstance(body, bytes):
+                bodies.append(body)
+                placed.append(at)
+                rows.append((at, ident, PAYLOAD, salt, None))
+            else:
+                rows.append((at, ident, CODES[held], salt, None if body is None else owners[body]))
+        self._connection.executemany(PUT, rows)
         if bodies:
-            codec, packed = self._bodies.pack([body for _, body in bodies])
+            codec, packed = self._bodies.pack(bodies)
             self._connection.executemany(
-                "INSERT INTO body (position, codec, data) VALUES (?, ?, ?) ON CONFLICT (position) DO NOTHING",
-                [(at, codec, data) for (at, _), data in zip(bodies, packed, strict=True)],
+                "INSERT INTO body (position, codec, data) VALUES (?, ?, ?)",
+                [(at, codec, data) for at, data in zip(placed, packed, strict=True)],
             )
 
-    def _owner(self, shared: int | None) -> int | None:
-        """Return the position that owns a shared body: sharing a sharer's is sharing the owner's."""
-        if shared is None:
-            return None
-        row: Any = self._connection.execute("SELECT coalesce(body, position) FROM entry WHERE position = ?", (shared,))
-        found: Any = row.fetchone()
-        if found is None:
-            raise NotFound(f"no entry at {shared} whose body could be shared")
-        return int(found[0])
-
-    def _extend_leaves(self, log_id: int, start: int, commitments: bytes) -> None:
-        if self.count(log_id) != start:
-            raise Conflict(f"log {log_id} holds {self.count(log_id)} commitments, not {start}")
-        block, within = divmod(start, BLOCK)
-        tail = self.commitments(log_id, start - within, start) + commitments
-        rows = [
-            (log_id << 32 | block + number, tail[at : at + BLOCK * HASH])
-            for number, at in enumerate(range(0, len(tail), BLOCK * HASH))
-        ]
-        self._connection.executemany("INSERT OR REPLACE INTO leaves (key, data) VALUES (?, ?)", rows)
-        whole = len(tail) // (BLOCK * HASH) * (BLOCK * HASH)
-        if whole:
-            self._extend_roots(log_id, block, merkle.block_roots(leaf_hashes_of(tail[:whole])))
-
-    def _extend_roots(self, log_id: int, block: int, roots: bytes) -> None:
-        group, within = divmod(block, BLOCK)
-        tail = self.block_roots(log_id, block - within, block) + roots
-        rows = [
-            (log_id << 32 | group + number, tail[at : at + BLOCK * HASH])
-            for number, at in enumerate(range(0, len(tail), BLOCK * HASH))
-        ]
-        self._connection.executemany("INSERT OR REPLACE INTO block_roots (key, data) VALUES (?, ?)", rows)
+    def _owners(self, shared: set[int]) -> dict[int, int]:
+        """Return who owns the bodies of these entries: sharing a sharer's is sharing the owner's."""
+        if not shared:
+            return {}
+        rows: Any = self._connection.execute(
+            "SELECT e.position, coalesce(e.body, e.position) FROM carray(?) asked"
+            " JOIN entry e ON e.position = asked.value AND e.held = 0",
+            (apsw.carray(array("q", shared)),),
+        )
+        owners = dict(rows)
+        for at in shared - owners.keys():
+            raise NotFound(f"no body is held at {place(at)} that could be shared")
+        return owners
 
     def fill(self, log_id: int, index: int, entry: NewEntry) -> None:
         """Write the payload of one index: ahead of its turn, or released later than its leaf.
 
         The commitment must equal the one held, where there is one (`Conflict`). Never revives an erased one.
         """
+        if entry.held is not Held.PAYLOAD:
+            raise Misuse(f"entry {index} of log {log_id} is filled with no payload")
         at = position(log_id, index)
-        if index < self.count(log_id) and self.commitments(log_id, index, index + 1) != entry.commitment:
+        known = self._leaves.held("leaves", log_id, index, index + 1)
+        if (known or self._early(at)) not in {b"", entry.commitment}:
             raise Conflict(f"entry {index} of log {log_id} has another commitment")
         row: Any = self._connection.execute("SELECT held FROM entry WHERE position = ?", (at,)).fetchone()
         if row is not None and row[0] in {ERASED, PAYLOAD}:
             return
-        header = self._intern("header", entry.header) if entry.header is not None else None
-        shared = self._owner(entry.body if isinstance(entry.body, int) else None)
-        self._connection.execute(
-            "INSERT INTO entry (position, header, standing, held, salt, body) VALUES (?, ?, 0, ?, ?, ?)"
-            " ON CONFLICT (position) DO UPDATE SET"
-            " header = excluded.header, held = excluded.held, salt = excluded.salt, body = excluded.body",
-            (at, header, CODES[entry.held], entry.salt, shared),
-        )
-        if isinstance(entry.body, bytes):
-            self._put_bodies([(at, entry.body)])
+        if not known:
+            self._connection.execute("INSERT INTO ahead VALUES (?, ?)", (at, entry.commitment))
+        self._put([(at, entry)])
+
+    def _early(self, at: int) -> bytes:
+        """Return the commitment of an entry held ahead of its turn, or nothing."""
+        row: Any = self._connection.execute("SELECT commitment FROM ahead WHERE position = ?", (at,)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def set_standing(self, log_id: int, start: int, end: int, standing: bytes) -> None:
         """Set what the author's acts add up to for a run."""
         self._connection.execute(
             "UPDATE entry SET standing = ?1 WHERE position BETWEEN ?2 AND ?3 AND standing != ?1",
-            (self._intern("standing", standing), position(log_id, start), position(log_id, end - 1)),
+            (self._standings.id_of(standing), position(log_id, start), position(log_id, end) - 1),
         )
 
     def erase(self, log_id: int, start: int, end: int) -> int:
         """Drop salts and bytes of a run, and bodies nothing else shares; return how many were held."""
-        first, last = position(log_id, start), position(log_id, end - 1)
+        first, last = position(log_id, start), position(log_id, end) - 1
         owners: Any = self._connection.execute(
             "SELECT coalesce(body, position) FROM entry WHERE position BETWEEN ? AND ? AND held = ?",
             (first, last, PAYLOAD),
         ).fetchall()
+        # The header stays: whoever passed the statement on must still know whose office it was.
         self._connection.execute(
-            "UPDATE entry SET held = ?, salt = NULL, body = NULL, header = NULL WHERE position BETWEEN ? AND ?",
-            (ERASED, first, last),
+            "UPDATE entry SET held = ?, salt = NULL, body = NULL WHERE position BETWEEN ? AND ?", (ERASED, first, last)
         )
-        for (owner,) in owners:
-            self._connection.execute(
-                "DELETE FROM body WHERE position = ?1"
-                " AND NOT EXISTS (SELECT 1 FROM entry WHERE position = ?1 AND held = 0)"
-                " AND NOT EXISTS (SELECT 1 FROM entry WHERE body = ?1)",
-                (owner,),
-            )
+        self._connection.executemany(
+            "DELETE FROM body WHERE position = ?1"
+            " AND NOT EXISTS (SELECT 1 FROM entry WHERE position = ?1 AND held = 0)"
+            " AND NOT EXISTS (SELECT 1 FROM entry WHERE body = ?1)",
+            owners,
+        )
         return len(owners)
-
-    def _intern(self, table: str, data: bytes) -> int:
-        known = self._ids.get((table, data))
-        if known is not None:
-            return known
-        self._connection.execute(f"INSERT INTO {table} (data) VALUES (?) ON CONFLICT (data) DO NOTHING", (data,))
-        row: Any = self._connection.execute(f"SELECT id FROM {table} WHERE data = ?", (data,)).fetchone()
-        assert row is not None
-        if len(self._ids) >= INTERNED_KEPT:
-            self._ids.clear()
-        found = self._ids[table, data] = int(row[0])
-        return found
 
     # -- reading -------------------------------------------------------------
 
     def read(self, log_id: int, start: int, end: int) -> Sequence[Entry]:
         """Return the entries of a run, in order, with bytes."""
-        if end == start + 1:
-            rows: Any = self._connection.execute(READ, (position(log_id, start), position(log_id, start))).fetchall()
-            commitments = self.commitments(log_id, start, end)
-            return [self._entry(row, commitments) for row in rows]
-        return list(self._run(READ, (position(log_id, start), position(log_id, end - 1)), log_id, start, end))
+        run = position(log_id, start), position(log_id, end) - 1
+        return list(self._entries(self._connection.execute(READ, run), log_id, start, end))
 
-    def _run(self, sql: str, bindings: tuple[Any, ...], log_id: int, start: int, end: int) -> Iterator[Entry]:
-        commitments = self.commitments(log_id, start, end)
+    def released(self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> Iterator[Entry]:
+        """Return a run's entries, in SQL: bytes where (header_id, standing_id) is allowed, else WITHHELD."""
+        classes = array("q", [header << CLASS_BITS | standing for header, standing in allowed] or [-1])
+        run = position(log_id, start), position(log_id, end) - 1
+        rows = self._connection.execute(RELEASED, (apsw.carray(classes), *run))
+        return self._entries(rows, log_id, start, end)
+
+    def _entries(self, rows: Any, log_id: int, start: int, end: int) -> Iterator[Entry]:
+        commitments = self._leaves.held("leaves", log_id, start, end)
         first = position(log_id, start)
-        rows: Any = self._connection.execute(sql, bindings)
-        for row in rows:
-            at = HASH * (int(row[0]) - first)
-            yield self._entry(row, commitments[at : at + HASH])
-
-    def _entry(self, row: tuple[Any, ...], commitment: bytes) -> Entry:
-        at, held, header, salt, standing, codec, packed = row
-        if held != PAYLOAD:
-            return Entry(at, HELD_CODES[held], commitment, None, None, None, standing)
-        if packed is None:
-            raise Fault(f"the body of entry {at} is missing", hint="the store is damaged: restore a backup")
-        return Entry(at, Held.PAYLOAD, commitment, header, salt, self._bodies.unpack(codec, packed), standing)
+        unpack = self._bodies.unpack
+        for at, held, header, salt, standing, codec, packed in rows:
+            begin = HASH * (at - first)
+            commitment = commitments[begin : begin + HASH] or self._early(at)
+            if held != PAYLOAD:
+                yield Entry(at, HELD_CODES[held], commitment, None, None, None, standing)
+            elif packed is None:
+                raise Fault(f"the body of entry {place(at)} is missing", hint="the store is damaged: restore a backup")
+            else:
+                yield Entry(at, Held.PAYLOAD, commitment, header, salt, unpack(codec, packed), standing)
 
     def brief(self, log_id: int, start: int, end: int) -> Sequence[Brief]:
         """Return the entries of a run without bytes."""
         rows: Any = self._connection.execute(
             "SELECT position, held, header, standing FROM entry WHERE position BETWEEN ? AND ? ORDER BY position",
-            (position(log_id, start), position(log_id, end - 1)),
+            (position(log_id, start), position(log_id, end) - 1),
         )
         held = HELD_CODES
         return [Brief(at, held[code], header or 0, standing) for at, code, header, standing in rows]
 
     def is_held(self, log_id: int, index: int) -> bool:
         """Say whether the payload of an index is held, also ahead of its turn."""
-        bindings = (position(log_id, index), PAYLOAD)
-        return (
-            self._connection.execute("SELECT 1 FROM entry WHERE position = ? AND held = ?", bindings).fetchone()
-            is not None
+        rows = self._connection.execute(
+            "SELECT 1 FROM entry WHERE position = ? AND held = ?", (position(log_id, index), PAYLOAD)
         )
+        return rows.fetchone() is not None
 
     def held_runs(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int, Held]]:
-        """Return what is held of a run as ascending (start, end, held), without gaps."""
+        """Return what is held of a run as ascending (start, end, held), without gaps. Raises `NotFound`."""
         if start >= end:
             return []
+        if end > self.count(log_id):
+            raise NotFound(f"log {log_id} ends before {end}")
         # Rows where the answer differs from the one before begin a run.
         rows: Any = self._connection.execute(
             "SELECT position, held FROM (SELECT position, held, lag(held) OVER (ORDER BY position) AS before"
             " FROM entry WHERE position BETWEEN ? AND ?) WHERE before IS NULL OR before != held ORDER BY position",
-            (position(log_id, start), position(log_id, end - 1)),
-        ).fetchall()
-        starts = [(place(int(at))[1], HELD_CODES[int(code)]) for at, code in rows]
+            (position(log_id, start), position(log_id, end) - 1),
+        )
+        starts = [(place(at)[1], HELD_CODES[code]) for at, code in rows]
         ends = [*(at for at, _ in starts[1:]), end]
         return [(at, stop, held) for (at, held), stop in zip(starts, ends, strict=True)]
 
     def classes(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int]]:
         """Return the distinct (header_id, standing_id) of the held payloads in a run."""
-        if start >= end:
-            return []
         rows: Any = self._connection.execute(
             "SELECT DISTINCT header, standing FROM entry WHERE position BETWEEN ? AND ? AND held = ?",
-            (position(log_id, start), position(log_id, end - 1), PAYLOAD),
+            (position(log_id, start), position(log_id, end) - 1, PAYLOAD),
         )
-        return [(int(header), int(standing)) for header, standing in rows]
-
-    def released(self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> Iterator[Entry]:
-        """Return a run's entries, in SQL: bytes where (header_id, standing_id) is allowed, else WITHHELD."""
-        pairs = ", ".join(f"({int(header)}, {int(standing)})" for header, standing in allowed) or "(-1, -1)"
-        sql = f"""
-WITH allowed (header, standing) AS (VALUES {pairs})
-SELECT e.position, CASE WHEN e.held = 0 AND a.header IS NULL THEN {CODES[Held.WITHHELD]} ELSE e.held END,
-  h.data, e.salt, s.data, b.codec, b.data
-FROM entry e JOIN standing s ON s.id = e.standing
-LEFT JOIN allowed a ON a.header = e.header AND a.standing = e.standing
-LEFT JOIN header h ON h.id = a.header
-LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND a.header IS NOT NULL AND e.held = 0
-WHERE e.position BETWEEN ? AND ? ORDER BY e.position"""
-        return self._run(sql, (position(log_id, start), position(log_id, end - 1)), log_id, start, end)
+        return list(rows)
 
     def header(self, header_id: int) -> bytes:
         """Return the bytes of an interned header."""
-        return self._interned("header", header_id)
+        return self._headers.data_of(header_id)
 
     def standing(self, standing_id: int) -> bytes:
         """Return the canonical bytes of an interned standing."""
-        return self._interned("standing", standing_id)
-
-    def _interned(self, table: str, ident: int) -> bytes:
-        known = self._data.get((table, ident))
-        if known is not None:
-            return known
-        row: Any = self._connection.execute(f"SELECT data FROM {table} WHERE id = ?", (ident,)).fetchone()
-        if row is None:
-            raise NotFound(f"no {table} {ident} in this store")
-        if len(self._data) >= INTERNED_KEPT:
-            self._data.clear()
-        found = self._data[table, ident] = bytes(row[0])
-        return found
+        return self._standings.data_of(standing_id)
 
     def count(self, log_id: int) -> int:
         """Return how many commitments of a log are held."""
-        row: Any = self._connection.execute(
-            "SELECT key, length(data) FROM leaves WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1",
-            (log_id << 32, (log_id + 1 << 32) - 1),
-        ).fetchone()
-        if row is None:
-            return 0
-        return (int(row[0]) & 0xFFFFFFFF) * BLOCK + int(row[1]) // HASH
+        return self._leaves.count(log_id)
 
     def commitments(self, log_id: int, start: int, end: int) -> bytes:
-        """Return the commitments of a run, 32 bytes each."""
-        return self._packed("leaves", log_id, start, end)
+        """Return the commitments of a run, 32 bytes each. Raises `NotFound`."""
+        return self._leaves.whole("leaves", log_id, start, end)
 
     def block_roots(self, log_id: int, start: int, end: int) -> bytes:
-        """Return the roots of whole 256-leaf blocks `start` up to `end`, 32 bytes each."""
-        return self._packed("block_roots", log_id, start, end)
-
-    def _packed(self, table: str, log_id: int, start: int, end: int) -> bytes:
-        if start >= end:
-            return b""
-        first = start // BLOCK
-        rows: Any = self._connection.execute(
-            f"SELECT data FROM {table} WHERE key BETWEEN ? AND ? ORDER BY key",
-            (log_id << 32 | first, log_id << 32 | (end - 1) // BLOCK),
-        )
-        data = b"".join(row[0] for row in rows)
-        skip = (start - first * BLOCK) * HASH
-        found = data[skip : skip + (end - start) * HASH]
-        if len(found) != (end - start) * HASH:
-            raise NotFound(f"{table} of log {log_id} end before {end}")
-        return found
+        """Return the roots of whole 256-leaf blocks `start` up to `end`, 32 bytes each. Raises `NotFound`."""
+        return self._leaves.whole("block_roots", log_id, start, end)

@@ -37,6 +37,11 @@ class SqliteLogs:
         """Return every log, in order of origin."""
         return [_log(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM log ORDER BY origin")]
 
+    def unsigned(self) -> Sequence[Log]:
+        """Return the own logs that grew since their last checkpoint, frozen ones left out."""
+        sql = f"SELECT {COLUMNS} FROM log WHERE own AND signed < size AND state != ? ORDER BY origin"
+        return [_log(row) for row in self._connection.execute(sql, (LogState.FROZEN.value,))]
+
     def open(self, origin: Origin, party: PartyId, *, own: bool) -> Log:
         """Create an empty log, or return the one that exists."""
         self._connection.execute(

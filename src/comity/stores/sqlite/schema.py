@@ -35,6 +35,8 @@ CREATE TABLE entry (
   salt BLOB, body INTEGER
 ) STRICT;
 CREATE INDEX entry_body ON entry (body) WHERE body IS NOT NULL;
+-- what came ahead of its turn: the commitment that its leaf must have when it comes
+CREATE TABLE ahead (position INTEGER PRIMARY KEY, commitment BLOB NOT NULL) STRICT;
 -- codec: 0 for zstd alone, else the dictionary it was compressed with
 CREATE TABLE body (position INTEGER PRIMARY KEY, codec INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE dictionary (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;

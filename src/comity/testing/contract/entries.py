@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Final
 
 from comity.errors import Conflict, NotFound
 from comity.node.ports import Entry, NewEntry, Store, Unit, position
@@ -43,7 +42,8 @@ class EntriesContract:
 
     def test_many_like_bodies_come_back_byte_for_byte(self, store: Store) -> None:
         """Enough of them that a store which trains a dictionary does so in between."""
-        log_id, entries = 0, []
+        log_id = 0
+        entries: list[NewEntry] = []
         for batch in range(4):
             more = [payload(1_000 * batch + n) for n in range(900)]
             with store.write() as unit:
@@ -55,7 +55,7 @@ class EntriesContract:
             assert list(unit.entries.read(log_id, 0, len(entries))) == wanted
 
     def test_batches_of_any_size_pack_to_the_same_commitments_and_block_roots(self, store: Store) -> None:
-        entries, start = [payload(n, body=b"") for n in range(1_100)], 0
+        entries, log_id, start = [payload(n, body=b"") for n in range(1_100)], 0, 0
         for size in (1, 254, 1, 1, 255, 256, 300, 32):
             log_id = grown(store, entries[start : start + size])
             start += size
@@ -70,6 +70,7 @@ class EntriesContract:
 
     def test_logs_side_by_side_do_not_mix(self, store: Store) -> None:
         ours, theirs = [payload(n) for n in range(300)], [payload(1_000 + n) for n in range(300)]
+        one = two = 0
         for start in range(0, 300, 50):
             one = grown(store, ours[start : start + 50])
             two = grown(store, theirs[start : start + 50], OTHER)

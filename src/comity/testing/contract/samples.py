@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Final
 
 from comity.canon import Origin, PartyId
@@ -48,9 +48,10 @@ RETRACTED: Final = b'{"retracted":true}'
 def payload(seed: int, *, body: bytes | int | None = None, header: bytes | None = None) -> NewEntry:
     """Return a held entry, the same for the same seed."""
     chance = random.Random(seed)
+    commitment = chance.randbytes(32)  # first, so that `unheld` of this seed has the same
     text = b'{"name":"%b","type":"indicator"}' % chance.randbytes(24).hex().encode()
     return NewEntry(
-        chance.randbytes(32),
+        commitment,
         Held.PAYLOAD,
         chance.choice(HEADERS) if header is None else header,
         chance.randbytes(16),
@@ -90,11 +91,19 @@ def extend(unit: Unit, log: Log, entries: Sequence[NewEntry]) -> None:
     unit.logs.advance(log.id, log.size, frontier.size, frontier.root(), frontier.encode())
 
 
-@contextmanager
-def raises(kind: type[BaseException]) -> Iterator[None]:
-    """Demand an error of exactly this kind or one below it."""
-    try:
-        yield
-    except kind:
-        return
-    raise AssertionError(f"no {kind.__name__} was raised")
+class raises:  # noqa: N801  (read as a word: `with raises(Conflict)`)
+    """Demand an error of this kind or one below it."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        """Begin to watch."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Swallow the error demanded, pass on another, complain of none."""
+        if kind is None:
+            raise AssertionError(f"no {self._kind.__name__} was raised")
+        return issubclass(kind, self._kind)

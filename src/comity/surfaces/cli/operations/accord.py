@@ -16,7 +16,7 @@ from comity.node import accords
 from comity.node.node import Node
 from comity.node.ports import Unit
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.verbs import Done
+from comity.surfaces.cli.verbs import Done, Nothing
 from comity.surfaces.cli.verbs import accord as verbs
 from comity.vocab import Phase, Tlp
 
@@ -290,7 +290,7 @@ def withdraw(desk: Desk, ask: verbs.Named) -> Done:
 # -- showing -----------------------------------------------------------------------
 
 
-def list_(desk: Desk, ask: verbs.Nothing) -> verbs.AccordsShown:
+def list_(desk: Desk, ask: Nothing) -> verbs.AccordsShown:
     """Return every accord of which a text is held, by name."""
     with desk.services.node.store.read() as unit:
         known = desk.services.accords.all(unit)

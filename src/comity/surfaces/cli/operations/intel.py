@@ -11,7 +11,7 @@ import msgspec
 
 from comity import canon
 from comity.areas import intel
-from comity.errors import Fault, Misuse, NotFound
+from comity.errors import Fault, Malformed, Misuse, NotFound
 from comity.formats import observables
 from comity.formats.stix.report import Refusal
 from comity.node import ingest as ingesting
@@ -22,6 +22,7 @@ from comity.node.queries import Found, Witness
 from comity.node.sharing import Offer
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import marking_of, marking_text
+from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
 READ_BYTES: Final = 1_048_576  # bytes read of a file at once
@@ -134,10 +135,19 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
         for text, found in zip(ask.values, known, strict=True):
             read = observables.recognise(text)
             seen = [s for o in read for s in _seen(desk, unit, actor, observables.key(o))]
-            objects = tuple(_object(desk, unit, each) for each in _newest_first(found))
+            named = queries.versions(unit, actor, text) if _is_id(text) else []
+            objects = tuple(_object(desk, unit, each) for each in _newest_first([*found, *named]))
             read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
             answers.append(verbs.Answer(text, read_as, objects, tuple(seen)))
     return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        intel.uuid_of(text)
+    except Malformed:
+        return False
+    return True
 
 
 def _newest_first(found: Sequence[Found]) -> list[Found]:
@@ -247,7 +257,7 @@ def _sighting(ask: verbs.Sight, seen: int) -> intel.Sighting:
     return intel.Sighting(seen, ask.count, read[0].kind, read[0].value, note=ask.note)
 
 
-def sources(desk: Desk, ask: verbs.Nothing) -> verbs.SourcesShown:
+def sources(desk: Desk, ask: Nothing) -> verbs.SourcesShown:
     """Return the sources of the asking office."""
     with desk.services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)

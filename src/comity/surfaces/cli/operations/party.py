@@ -13,7 +13,8 @@ from comity.node.ports import LogState, Unit
 from comity.node.releases import Correspondent
 from comity.party import Card, SignedCard
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.verbs import Done
+from comity.surfaces.cli.operations.choosing import one_of
+from comity.surfaces.cli.verbs import Done, Nothing
 from comity.surfaces.cli.verbs import party as verbs
 from comity.surfaces.cli.words import fingerprint_of, words_of
 from comity.vocab import Tlp
@@ -21,7 +22,7 @@ from comity.vocab import Tlp
 KEYS: Final = ("log", "witness", "request", "root")
 
 
-def card(desk: Desk, ask: verbs.Nothing) -> verbs.CardFile:
+def card(desk: Desk, ask: Nothing) -> verbs.CardFile:
     """Return this party's own signed card."""
     node = desk.services.node
     with node.store.read() as unit:
@@ -69,7 +70,7 @@ def refuse(desk: Desk, ask: verbs.Named) -> Done:
     return Done(f"the card of {ask.party} is refused and kept as evidence", str(actor))
 
 
-def list_(desk: Desk, ask: verbs.Nothing) -> verbs.PartiesShown:
+def list_(desk: Desk, ask: Nothing) -> verbs.PartiesShown:
     """Return every party known, and every card that waits."""
     node = desk.services.node
     with node.store.read() as unit:
@@ -138,7 +139,7 @@ def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:
     return Done(f"{name} is registered up to TLP:{ceiling}", str(actor))
 
 
-def correspondents(desk: Desk, ask: verbs.Nothing) -> verbs.CorrespondentsShown:
+def correspondents(desk: Desk, ask: Nothing) -> verbs.CorrespondentsShown:
     """Return every registered correspondent."""
     with desk.services.node.store.read() as unit:
         found = parties.correspondents(unit)

@@ -6,8 +6,7 @@ from typing import Final
 
 import msgspec
 
-from comity.surfaces.cli.verbs import Ask, Done, Verb
-from comity.surfaces.cli.verbs import Nothing as Nothing
+from comity.surfaces.cli.verbs import Ask, Done, Nothing, Verb
 
 
 class Draft(Ask, frozen=True):

@@ -1,0 +1,240 @@
+"""How fast a node's store writes, reads and looks up, and how much disk an indicator takes.
+
+    python -m bench.store [--objects 100000] [--json]
+
+Rates are for one thread of one process, each printed with its ratio to the calibration of the same run: inserting the
+same bodies into a plain two-column SQLite table with the same durability, and reading them from it by random key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import apsw
+
+from comity.areas import intel
+from comity.node import views
+from comity.node.ports import NewEntry, position
+from comity.stores import sqlite
+from comity.stores.sqlite import SqliteStore
+from comity.tlog.leaf import leaf_hashes_of
+from comity.tlog.merkle import Frontier
+from comity.view import Row
+from comity.vocab import Held
+
+BATCH = 4_096  # entries in one durable unit of work
+ASKED = 50_000  # values looked up, half of them known
+MANY = 1_000  # values asked at once
+ORIGIN = "cert.arcadia.example/home/1"
+INDICATOR = (
+    '{"type":"indicator","spec_version":"2.1","id":"indicator--%s","created_by_ref":"identity--%s",'
+    '"created":"%s","modified":"%s","name":"%s","description":"%s","indicator_types":["%s"],'
+    '"pattern":"[file:hashes.\'SHA-256\' = \'%s\']","pattern_type":"stix","pattern_version":"2.1",'
+    '"valid_from":"%s","valid_until":"%s","labels":["%s","%s"],"confidence":%d,'
+    '"object_marking_refs":["marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"]}'
+)
+FAMILIES = [f"{first} {second}" for first in ("Grey", "Salt", "Iron", "Pale") for second in ("Heron", "Loom", "Tern")]
+SENTENCES = [
+    "Payload dropped by the loader seen in the wave of invoices",
+    "Second stage fetched over HTTPS from a compromised shop",
+    "Sample shared by a member, analysed in a sandbox, no attribution",
+    "Document with a macro that starts the downloader",
+]
+
+
+class Sample:
+    """Indicators as producers write them: random ids, hashes and times between words that repeat."""
+
+    def __init__(self, objects: int) -> None:
+        self.chance = random.Random(1)
+        self.producers = [self._uuid() for _ in range(20)]
+        self.ids = [self._uuid() for _ in range(objects)]
+        self.hashes = [self.chance.randbytes(32).hex() for _ in range(objects)]
+        self.bodies = [self._body(at) for at in range(objects)]
+        self.keys = [sha256(b"sha256\0" + value.encode()).digest()[:16] for value in self.hashes]
+
+    def _uuid(self) -> uuid.UUID:
+        return uuid.UUID(bytes=self.chance.randbytes(16), version=4)
+
+    def _time(self) -> str:
+        days, rest = divmod(self.chance.randrange(365 * 86_400_000), 86_400_000)
+        hours, rest = divmod(rest, 3_600_000)
+        return (
+            f"2026-{days // 31 + 1:02}-{days % 28 + 1:02}T{hours:02}:{rest // 60_000:02}:{rest % 60_000 / 1_000:06.3f}Z"
+        )
+
+    def _body(self, at: int) -> bytes:
+        pick, created = self.chance.choice, self._time()
+        family = pick(FAMILIES)
+        return (
+            INDICATOR
+            % (
+                *(self.ids[at], pick(self.producers), created, created, f"{family} sample", pick(SENTENCES)),
+                *(pick(("malicious-activity", "anomalous-activity")), self.hashes[at], created, self._time()),
+                *(family.lower(), pick(("malware", "loader", "phishing")), self.chance.randrange(100)),
+            )
+        ).encode()
+
+    def batches(self) -> Iterator[tuple[int, list[NewEntry]]]:
+        """Yield what the author appends, batch by batch, in units of `BATCH`."""
+        header = (
+            b'{"accord":0,"kind":"intel.object","media":"application/stix+json;version=2.1","office":"csirt","v":1}'
+        )
+        for start in range(0, len(self.bodies), BATCH):
+            yield (
+                start,
+                [
+                    NewEntry(self.chance.randbytes(32), Held.PAYLOAD, header, self.chance.randbytes(16), body)
+                    for body in self.bodies[start : start + BATCH]
+                ],
+            )
+
+    def rows(self, log_id: int, start: int) -> tuple[list[Row], list[Row]]:
+        """Return the object rows and the observable rows of a batch."""
+        indexes = range(start, min(start + BATCH, len(self.bodies)))
+        objects: list[Row] = [
+            (position(log_id, n), self.ids[n].bytes, 7, 1_780_000_000_000_000 + n * 1_000_003, 1_790_000_000 + n, 0)
+            for n in indexes
+        ]
+        return objects, [(position(log_id, n), self.keys[n]) for n in indexes]
+
+
+def fill(store: SqliteStore, sample: Sample) -> dict[str, float]:
+    """Write everything, each batch durable; return entries a second without and with the rows of the views."""
+    with store.write() as unit:
+        log_id = unit.logs.open(ORIGIN, "cert.arcadia.example", own=True).id  # type: ignore[arg-type]
+    frontier, appended, everything = Frontier(), 0.0, 0.0
+    for start, entries in sample.batches():
+        objects, values = sample.rows(log_id, start)
+        began = time.perf_counter()
+        with store.write() as unit:
+            frontier.extend(leaf_hashes_of(b"".join(entry.commitment for entry in entries)))
+            unit.entries.append(log_id, start, entries)
+            unit.logs.advance(log_id, start, frontier.size, frontier.root(), frontier.encode())
+            middle = time.perf_counter()
+            unit.views.put(intel.OBJECT, objects)
+            unit.views.put(intel.OBSERVABLE, values)
+            indexed = time.perf_counter()
+        everything += time.perf_counter() - began
+        appended += middle - began + (time.perf_counter() - indexed)
+    count = len(sample.bodies)
+    return {"append, durable": count / appended, "append and index, durable": count / everything}
+
+
+def look_up(store: SqliteStore, sample: Sample) -> dict[str, float]:
+    """Return random reads a second, and values looked up a second, one at a time and many at once."""
+    count = min(ASKED, len(sample.bodies))
+    picks = [sample.chance.randrange(len(sample.bodies)) for _ in range(count)]
+    asked = [sample.keys[n] if n % 2 else sample.chance.randbytes(16) for n in picks]
+    with store.read() as unit:
+        log_id = unit.logs.all()[0].id
+        one, many, read = unit.lookups.one, unit.lookups.many, unit.entries.read
+        parts = [asked[start : start + MANY] for start in range(0, count, MANY)]
+        found = sum(len(one(intel.OBSERVABLE, intel.OBJECT, value)) for value in asked)
+        assert found == sum(n % 2 for n in picks)
+        assert all(read(log_id, n, n + 1)[0].body == sample.bodies[n] for n in picks[:1_000])
+        return {
+            "look-up, one at a time": rate(count, lambda: [one(intel.OBSERVABLE, intel.OBJECT, v) for v in asked]),
+            "look-up, 1,000 at once": rate(count, lambda: [many(intel.OBSERVABLE, intel.OBJECT, p) for p in parts]),
+            "payload, at random": rate(count, lambda: [read(log_id, n, n + 1) for n in picks]),
+            "payloads, in order": rate(
+                len(sample.bodies),
+                lambda: [read(log_id, n, n + BATCH) for n in range(0, len(sample.bodies), BATCH)],
+            ),
+        }
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    """Return how many of `count` things `work` does in a second, in the best of three rounds."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return count / min(seconds)
+
+
+def calibrate(path: Path, bodies: Sequence[bytes]) -> tuple[float, float]:
+    """Return rows a second written to and read from a plain table of the same bodies."""
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB)")
+    began = time.perf_counter()
+    for start in range(0, len(bodies), BATCH):
+        with connection:
+            connection.executemany(
+                "INSERT INTO body VALUES (?, ?)", list(enumerate(bodies[start : start + BATCH], start))
+            )
+    written = len(bodies) / (time.perf_counter() - began)
+    chance = random.Random(2)
+    picks = [chance.randrange(len(bodies)) for _ in range(min(ASKED, len(bodies)))]
+    query = "SELECT data FROM body WHERE id = ?"
+    read = rate(len(picks), lambda: [connection.execute(query, (n,)).fetchone() for n in picks])
+    connection.close()
+    return written, read
+
+
+def disk(path: Path, objects: int) -> dict[str, float]:
+    """Return bytes of disk per indicator: in all, and of each table and index that takes more than one."""
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC").fetchall()
+    connection.close()
+    sizes = {str(name): int(size) / objects for name, size in rows}  # type: ignore[arg-type, call-overload]
+    return {"in all": path.stat().st_size / objects, **{name: size for name, size in sizes.items() if size >= 1}}
+
+
+def measure(objects: int, folder: Path) -> dict[str, dict[str, float]]:
+    sample = Sample(objects)
+    written, read = calibrate(folder / "plain.db", sample.bodies)
+    store = sqlite.open_store(folder / "node.db", views.VIEWS)
+    try:
+        rates = {**fill(store, sample), **look_up(store, sample)}
+    finally:
+        store.close()
+    ratios = {name: value / (written if "durable" in name else read) for name, value in rates.items()}
+    return {
+        "calibration": {"plain table, written": written, "plain table, read at random": read},
+        "per_second": rates,
+        "ratio": ratios,
+        "bytes_per_indicator": disk(folder / "node.db", objects),
+        "body": {"bytes": sum(map(len, sample.bodies)) / objects},
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Rates and disk of a node's store.")
+    parser.add_argument("--objects", type=int, default=100_000, help="indicators, 1.2 kB of memory each")
+    parser.add_argument("--folder", type=Path, help="where the files go; by default a temporary folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        found = measure(arguments.objects, Path(folder))
+    if arguments.json:
+        print(json.dumps({"objects": arguments.objects, **found}))
+        return 0
+    print(
+        f"{arguments.objects:,} indicators of {found['body']['bytes']:.0f} bytes; ratios to a plain table of the same run"
+    )
+    for name, value in found["calibration"].items():
+        print(f"{name:<30} {value:>12,.0f} /s")
+    for name, value in found["per_second"].items():
+        print(f"{name:<30} {value:>12,.0f} /s {found['ratio'][name]:>8.2f}")
+    print("bytes of disk per indicator")
+    for name, value in found["bytes_per_indicator"].items():
+        print(f"{name:<40} {value:>8.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

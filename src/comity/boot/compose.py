@@ -1,0 +1,163 @@
+"""A node put together from its directory: settings, keys, store, services, the way to its peers.
+
+Rules: this is the one place where parts are chosen and wired. Nothing is signed from a store that may be a
+restored backup before its peers were asked (`fitness`); whoever opens a node closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from comity.boot import settings as setting
+from comity.boot.fitness import Fitness, MarkedSigner, judge
+from comity.boot.keyring import DiskKeyring
+from comity.boot.keys import KeyDirectory, KeySigner
+from comity.boot.settings import Settings
+from comity.boot.turns import PoliteWire, Turns
+from comity.canon import PartyId
+from comity.errors import Misuse, NotFound
+from comity.http.fetch import Fetcher
+from comity.node import books, generations, parties, views
+from comity.node.node import CARDS, Node
+from comity.node.ports import Wire
+from comity.node.services import Services, compose
+from comity.party import Card
+from comity.stores.sqlite import SqliteStore, open_store
+from comity.surfaces.cli.verbs import Progress
+from comity.transports.native import NativeWire
+
+DATABASE: Final = "node.db"
+KEYS: Final = "keys"
+RUN: Final = "run"
+SOCKET: Final = "local.sock"
+
+Report = Callable[[Progress], None]
+
+
+class Machine:
+    """One composed node on this machine: the `Desk` that operations work at."""
+
+    def __init__(self, home: Path, settings: Settings, store: SqliteStore, report: Report, *, serving: bool) -> None:
+        self.home = home
+        self.settings = settings
+        self.turns = Turns()
+        self._report = report
+        self._serving = serving
+        self._directory = KeyDirectory(home / KEYS)
+        signer = KeySigner(setting.me(settings), self._directory.load)
+        self._signer = MarkedSigner(signer, home / RUN, home / DATABASE)
+        node = Node(setting.me(settings), store, self._signer, lambda: int(time.time()), os.urandom)
+        self._services = compose(node)
+        self._keys = DiskKeyring(self._directory, signer)
+        self._fetcher = Fetcher(allow=setting.networks(settings), seconds=settings.request_seconds)
+        self._fitness = Fitness(fit=True, ask=False, why="")
+
+    # -- the desk ----------------------------------------------------------------
+
+    @property
+    def services(self) -> Services:
+        """Return the node's services."""
+        return self._services
+
+    @property
+    def keys(self) -> DiskKeyring:
+        """Return the party's keys."""
+        return self._keys
+
+    @property
+    def home_office(self) -> str:
+        """Return the office that acts where a command names none."""
+        return self.settings.office
+
+    @property
+    def serving(self) -> bool:
+        """Say whether this process serves other nodes."""
+        return self._serving
+
+    def wires(self, names: Collection[str] = ()) -> Mapping[PartyId, Wire]:
+        """Return the way to every confirmed party with an address, or to the named ones."""
+        node = self._services.node
+        with node.store.read() as unit:
+            cards = {card.card.party: card.card for card in parties.known(unit) if card.card.party != node.me}
+        unknown = [name for name in names if name not in cards]
+        if unknown:
+            hint = "`comity party list` shows those that are confirmed"
+            raise NotFound(f"{unknown[0]} is no confirmed party here", hint=hint)
+        silent = [name for name in names if not cards[PartyId(name)].address]
+        if silent:
+            raise Misuse(f"{silent[0]} has no address", hint="it only pulls: its statements come when it is asked")
+        chosen = {name: card for name, card in cards.items() if card.address and (not names or name in names)}
+        return {name: self._wire(card) for name, card in sorted(chosen.items())}
+
+    def _wire(self, card: Card) -> Wire:
+        node = self._services.node
+        wire = NativeWire(self._fetcher, card, me=node.me, sign=node.signer.request, clock=node.clock)
+        return PoliteWire(wire, self.turns)
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Say how far a long operation has come."""
+        self._report(Progress(what, done, total))
+
+    def pause(self) -> None:
+        """Let others have their turn."""
+        with self.turns.others():
+            pass
+
+    # -- whether it may sign -------------------------------------------------------
+
+    def examine(self) -> None:
+        """Judge the store by the marker beside it; in doubt, nothing is signed before `reconsider`."""
+        node = self._services.node
+        marker = self._signer.read()
+        with node.store.read() as unit:
+            logs = list(unit.logs.all())
+            card = node.card(unit, node.me) if unit.documents.get(CARDS, node.me) is not None else None
+        self._fitness = judge(marker, self._signer.here(), logs)
+        node.signs = self._fitness.fit and not self._fitness.ask
+        node.why_not = self._fitness.why or "this machine was restarted, and peers are asked before anything is signed"
+        if card is not None:
+            self._keys.finish(card)
+        node.settle()
+
+    def reconsider(self, *, alone: bool = False) -> None:
+        """Ask peers whether they hold more of our logs than is here, and sign again if their answers fit."""
+        node = self._services.node
+        if node.signs:
+            return
+        asked = generations.ask_peers(node, self.wires())
+        why = generations.settle_restored(node, asked, alone=alone or self._fitness.fit)
+        if why:
+            node.why_not = "; ".join(part for part in (self._fitness.why, why) if part)
+            return
+        with node.store.read() as unit:
+            self._signer.accept(list(unit.logs.all()))
+            office = node.card(unit, node.me).card.offices[0].id
+        node.settle()
+        if not self._fitness.fit:
+            body = {"why": self._fitness.why, "answered": sorted(asked.answered), "alone": not asked.answered}
+            with node.writing() as unit:
+                books.record(node, unit, office, "home.restored", body)
+        self._fitness = Fitness(fit=True, ask=False, why="")
+
+    def close(self) -> None:
+        """Close store and connections."""
+        self._fetcher.close()
+        self._services.node.store.close()
+
+
+@contextmanager
+def opened(home: Path, report: Report, *, serving: bool = False) -> Iterator[Machine]:
+    """Open the node in a directory. Raises `NotFound`, `Conflict` where another process has it, `Fault`, `Misuse`."""
+    settings = setting.load(home)
+    store = open_store(home / DATABASE, views.VIEWS)
+    machine = Machine(home, settings, store, report, serving=serving)
+    try:
+        machine.examine()
+        yield machine
+    finally:
+        machine.close()
