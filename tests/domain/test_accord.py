@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from comity import accord, canon
 from comity.accord import TRANSITIONS, Accord, Placed, SignedText, fold, joined, parse_text, seconds, votes_needed
-from comity.acts import Ballot, Join, Leave, Resume, Suspend
+from comity.acts import AnyAct, Ballot, Join, Leave, Resume, Suspend
 from comity.canon import Digest, PartyId
 from comity.errors import Malformed, Misuse, Refused, TooLarge
 from comity.limits import ACCORD_BYTES_MAX, ACCORD_MEMBERS_MAX
@@ -206,6 +206,61 @@ def test_order_of_arrival_never_matters(history: list[Arrival], random: object) 
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert known(shuffled) == known(history)
     assert known([*history, *shuffled]) == known(history)
+
+
+def _voted(proposal: SignedText) -> list[Arrival]:
+    parent = V1 if proposal.text.version == 2 else V2
+    votes = [Arrival(act=ballot(m.party, parent, proposal, index=proposal.text.version)) for m in parent.text.member]
+    newcomer = DORIA if proposal is V2 else CASCADIA
+    return [Arrival(text=proposal), Arrival(signed=(proposal, newcomer)), *votes]
+
+
+def _acted(party: PartyId, *acts: AnyAct) -> list[Arrival]:
+    return [Arrival(act=Placed(party, 1, 10 + index, act)) for index, act in enumerate(acts)]
+
+
+SIGNED = [Arrival(signed=(V1, party)) for party in (ARCADIA, BOREALIA, CASCADIA)]
+GONE = [*_acted(ARCADIA, Leave()), *_acted(CASCADIA, Leave())]
+
+# How each row of the table comes about: what is known before, what arrives, and whose phase moves (None: the accord's).
+STORIES: dict[tuple[Phase, str], tuple[list[Arrival], list[Arrival], PartyId | None]] = {
+    (Phase.DRAFT, "sign"): ([], SIGNED[:1], None),
+    (Phase.DRAFT, "last-but-one-leaves"): (GONE[:1], GONE[1:], None),
+    (Phase.SIGNING, "sign"): (SIGNED[:1], SIGNED[1:2], None),
+    (Phase.SIGNING, "last-signature"): (SIGNED[:2], SIGNED[2:], None),
+    (Phase.SIGNING, "last-but-one-leaves"): ([*SIGNED[:2], *GONE[:1]], GONE[1:], None),
+    (Phase.ACTIVE, "suspend"): (SIGNED, _acted(CASCADIA, Suspend()), CASCADIA),
+    (Phase.ACTIVE, "leave"): (SIGNED, _acted(CASCADIA, Leave()), CASCADIA),
+    (Phase.ACTIVE, "expelled"): ([*SIGNED, *_voted(V2)[:-1]], _voted(V2)[-1:], CASCADIA),
+    (Phase.ACTIVE, "amend"): ([*SIGNED, *_voted(V2)[:-1]], _voted(V2)[-1:], None),
+    (Phase.ACTIVE, "last-but-one-leaves"): ([*SIGNED, *GONE[:1]], GONE[1:], None),
+    (Phase.SUSPENDED, "resume"): (
+        [*SIGNED, *_acted(CASCADIA, Suspend())],
+        _acted(CASCADIA, Suspend(), Resume(1))[1:],
+        CASCADIA,
+    ),
+    (Phase.SUSPENDED, "leave"): (
+        [*SIGNED, *_acted(CASCADIA, Suspend())],
+        _acted(CASCADIA, Suspend(), Leave())[1:],
+        CASCADIA,
+    ),
+    (Phase.SUSPENDED, "expelled"): (
+        [*SIGNED, *_acted(CASCADIA, Suspend()), *_voted(V2)[:-1]],
+        _voted(V2)[-1:],
+        CASCADIA,
+    ),
+    (Phase.LEFT, "readmitted"): ([*SIGNED, *_voted(V2), *_voted(V3)[:-1]], _voted(V3)[-1:], CASCADIA),
+    (Phase.ENDED, "late-amendment"): ([*SIGNED, *GONE, *_voted(V2)[:-1]], _voted(V2)[-1:], None),
+}
+
+
+def test_every_row_of_the_table_comes_about() -> None:
+    assert set(STORIES) == {(phase, event) for phase, row in TRANSITIONS.items() for event in row}
+    for (phase, event), (known_before, arriving, party) in STORIES.items():
+        before, after = known(known_before), known([*known_before, *arriving])
+        was, now = (each.members[party].phase if party else each.phase for each in (before, after))
+        assert (was, now) == (phase, TRANSITIONS[phase][event]), event
+        assert before != after
 
 
 @given(histories(), histories())

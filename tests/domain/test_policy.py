@@ -160,6 +160,9 @@ HELD_TABLE: dict[Tlp, set[str]] = {
 def test_a_holder_passes_on_by_label_exactly(tlp: Tlp, who: str) -> None:
     held = facts(Marking(tlp), holder=HOLDER)
     assert released(ask(held, TO_HOLDER[who])) is (who in HELD_TABLE[tlp])
+    if who == "client":
+        # Two rules guard what is stricter than AMBER from the holder's clients.
+        assert ("onward" in grounds(ask(held, TO_HOLDER[who]))) is (tlp in {Tlp.AMBER_STRICT, Tlp.RED})
 
 
 @pytest.mark.parametrize("who", TO_HOLDER)

@@ -256,6 +256,24 @@ def test_the_same_version_is_told_by_its_microsecond_however_it_is_written() -> 
     assert micros("1969-12-31T23:59:59.999999Z") == -1
 
 
+@pytest.mark.parametrize("name", sorted(schemas._types()))
+def test_every_type_that_has_a_time_of_creation_or_change_requires_it(name: str) -> None:
+    # `check` reads these without asking whether they are there.
+    kind = schemas.kind(name)
+    assert kind is not None
+    assert not kind.versioned or kind.dated
+    for field, required in (("created", kind.dated), ("modified", kind.versioned)):
+        messages = [error.message for error in kind.one.iter_errors(domain_object(name, **{field: ABSENT}))]
+        alone = not required or any(f'"{field}" is a required property' in message for message in messages)
+        assert alone or name == "marking-definition"
+
+
+def test_nested_objects_that_the_schema_cannot_see_do_no_harm() -> None:
+    # The schema's `^.*$` matches no key with a line break, so such a value may be anything.
+    tree = domain_object("observed-data", first_observed=TIME, last_observed=TIME, number_observed=1, objects={"a\nb": 5})
+    assert accepted(tree).observables == ()
+
+
 def test_names_and_reasons_are_bounded() -> None:
     assert len(accepted(indicator(name="x" * 100_000)).name) == STIX_NAME_CHARS_MAX
     refused = check(indicator(confidence="\x1b[2J" * 100_000))

@@ -7,17 +7,17 @@ restored backup before its peers were asked (`fitness`); whoever opens a node cl
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from comity.boot import settings as setting
 from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
-from comity.boot.settings import Settings
+from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import Misuse, NotFound
@@ -28,13 +28,10 @@ from comity.node.ports import Wire
 from comity.node.services import Services, compose
 from comity.party import Card
 from comity.stores.sqlite import SqliteStore, open_store
+from comity.surfaces.cli.operations import find, perform
 from comity.surfaces.cli.verbs import Progress
+from comity.sync import Answer, AnyRequest
 from comity.transports.native import NativeWire
-
-DATABASE: Final = "node.db"
-KEYS: Final = "keys"
-RUN: Final = "run"
-SOCKET: Final = "local.sock"
 
 Report = Callable[[Progress], None]
 
@@ -42,12 +39,12 @@ Report = Callable[[Progress], None]
 class Machine:
     """One composed node on this machine: the `Desk` that operations work at."""
 
-    def __init__(self, home: Path, settings: Settings, store: SqliteStore, report: Report, *, serving: bool) -> None:
+    def __init__(self, home: Path, settings: Settings, store: SqliteStore, *, serving: bool) -> None:
         self.home = home
         self.settings = settings
         self.turns = Turns()
-        self._report = report
         self._serving = serving
+        self._asked = threading.local()
         self._directory = KeyDirectory(home / KEYS)
         signer = KeySigner(setting.me(settings), self._directory.load)
         self._signer = MarkedSigner(signer, home / RUN, home / DATABASE)
@@ -100,13 +97,38 @@ class Machine:
         return PoliteWire(wire, self.turns)
 
     def report(self, what: str, done: int, total: int) -> None:
-        """Say how far a long operation has come."""
-        self._report(Progress(what, done, total))
+        """Say how far a long operation has come, to whoever asked for it in this thread."""
+        report: Report | None = getattr(self._asked, "report", None)
+        if report is not None:
+            report(Progress(what, done, total))
 
     def pause(self) -> None:
         """Let others have their turn."""
         with self.turns.others():
             pass
+
+    # -- its turns -----------------------------------------------------------------
+
+    def perform(self, name: str, ask: bytes, report: Report) -> bytes:
+        """Carry out an operation by name when its turn has come; return its answer as JSON."""
+        operation = find(name)
+        self._asked.report = report
+        try:
+            with self.turns.mine():
+                return perform(self, operation, ask)
+        finally:
+            self._asked.report = None
+
+    def answer(self, party: PartyId, request: AnyRequest) -> Answer:
+        """Answer another party's node when its turn has come."""
+        with self.turns.mine():
+            return self._services.serving.answer(party, request)
+
+    def address(self) -> str:
+        """Return the base URL of this node, as its own card says it: what peers' requests are signed for."""
+        node = self._services.node
+        with node.store.read() as unit:
+            return node.card(unit, node.me).card.address
 
     # -- whether it may sign -------------------------------------------------------
 
@@ -151,11 +173,11 @@ class Machine:
 
 
 @contextmanager
-def opened(home: Path, report: Report, *, serving: bool = False) -> Iterator[Machine]:
+def opened(home: Path, *, serving: bool = False) -> Iterator[Machine]:
     """Open the node in a directory. Raises `NotFound`, `Conflict` where another process has it, `Fault`, `Misuse`."""
     settings = setting.load(home)
     store = open_store(home / DATABASE, views.VIEWS)
-    machine = Machine(home, settings, store, report, serving=serving)
+    machine = Machine(home, settings, store, serving=serving)
     try:
         machine.examine()
         yield machine

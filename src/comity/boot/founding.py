@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from comity import canon, party
 from comity.boot import settings as setting
-from comity.boot.compose import KEYS, opened
+from comity.boot.compose import opened
 from comity.boot.keys import LOG, NEXT_ROOT, REQUEST, ROOT, WITNESS, KeyDirectory
-from comity.boot.settings import Settings
+from comity.boot.settings import KEYS, Settings
 from comity.canon import OfficeId
 from comity.errors import Conflict, Fault, Misuse
 from comity.http import tls as certificates
@@ -32,12 +32,16 @@ def found(home: Path, wanted: Founding) -> SignedCard:
     """Make a node; return its first card. Raises `Conflict` where something is, `Misuse`, `Fault`."""
     settings = _settings(wanted)
     _check(wanted)
+    read = [_read_office(text) for text in wanted.offices]
     _make_empty(home)
     directory = KeyDirectory(home / KEYS)
     for name in SIGNING:
         directory.create(name)
     tls = _tls(home, wanted, settings)
-    offices = tuple(_office(directory, text, wanted.languages) for text in wanted.offices)
+    offices = tuple(
+        Office(short, name, kind, wanted.languages, encryption=canon.b64(directory.create_encryption(short)))
+        for short, kind, name in read
+    )
     card = Card(
         v=1,
         party=canon.party_id(wanted.party),
@@ -54,7 +58,7 @@ def found(home: Path, wanted: Founding) -> SignedCard:
     )
     signed = party.parse_card(party.sign_card(card, directory.load(ROOT)).envelope.encode())
     setting.write(home, settings)
-    with opened(home, lambda _: None) as machine:
+    with opened(home) as machine:
         node = machine.services.node
         with node.writing() as unit:
             parties.put_own(node, unit, signed)
@@ -95,18 +99,16 @@ def _check(wanted: Founding) -> None:
         raise Misuse("a certificate of your own comes with its key", hint="--tls-certificate FILE --tls-key FILE")
 
 
-def _office(directory: KeyDirectory, text: str, languages: tuple[str, ...]) -> Office:
-    """Read `id:kind:name`, and make the office's encryption key."""
+def _read_office(text: str) -> tuple[OfficeId, OfficeKind, str]:
+    """Read `id:kind:name`. Raises `Malformed` or `Misuse`."""
     short, _, rest = text.partition(":")
     kind, _, name = rest.partition(":")
-    canon.slug(short, what="an office")
     try:
         what = OfficeKind(kind or "other")
     except ValueError as error:
         kinds = ", ".join(word.value for word in OfficeKind)
         raise Misuse(f"{kind!r} is not a kind of office", hint=f"one of {kinds}") from error
-    encryption = canon.b64(directory.create_encryption(short))
-    return Office(OfficeId(short), name or short, what, languages, encryption=encryption)
+    return OfficeId(canon.slug(short, what="an office")), what, name or short
 
 
 def _tls(home: Path, wanted: Founding, settings: Settings) -> Tls:

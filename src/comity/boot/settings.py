@@ -1,4 +1,4 @@
-"""What an operator may set, in one table: name, kind, default, unit and reason.
+"""What lies in a node's directory, and what an operator may set there: one table, with units and reasons.
 
 Rules: an unknown name or a value of another kind is an error that names it, never ignored; nothing is read
 from the environment but where the node's directory is. A setting that weakens something says so by its name.
@@ -19,6 +19,10 @@ from comity.canon import PartyId
 from comity.errors import ComityError, Fault, Malformed, Misuse, NotFound
 
 FILE: Final = "settings.toml"
+KEYS: Final = "keys"  # 0700; each file 0600
+DATABASE: Final = "node.db"
+RUN: Final = "run"  # what belongs to this machine and not to a backup
+SOCKET: Final = "local.sock"  # in RUN
 SYNC_SECONDS_MIN: Final = 1  # below it a node would do nothing but ask
 
 

@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from comity.canon import PartyId
 from comity.node.ports import Wire
-from comity.node.serving import Serving
 from comity.sync import Answer, AnyRequest
 
 
@@ -65,16 +63,3 @@ class PoliteWire:
         """Ask while others have their turn."""
         with self._turns.others():
             return self._wire.ask(request)
-
-
-class PoliteServing:
-    """Answers other parties' nodes, each in its turn."""
-
-    def __init__(self, serving: Serving, turns: Turns) -> None:
-        self._serving = serving
-        self._turns = turns
-
-    def answer(self, party: PartyId, request: AnyRequest) -> Answer:
-        """Answer one request when its turn has come."""
-        with self._turns.mine():
-            return self._serving.answer(party, request)

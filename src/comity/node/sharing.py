@@ -83,7 +83,8 @@ class Sharing:
     def _batch(
         self, unit: Unit, actor: Actor, accord: Accord, places: Sequence[int], offer: Offer, done: Shared
     ) -> None:
-        fresh = [at for at in places if not self._stated(unit, accord.id, at)]
+        stated = self._stated(unit, accord.id, places)
+        fresh = [at for at in places if at not in stated]
         done.known += len(places) - len(fresh)
         for log_id, group in groupby(fresh, key=lambda at: at >> 40):
             log = unit.logs.get(log_id)
@@ -109,12 +110,13 @@ class Sharing:
             else:
                 raise Misuse(f"{log.origin} is this party's own log in an accord: share the collected object instead")
 
-    def _stated(self, unit: Unit, accord: AccordId, at: int) -> bool:
-        for row in unit.views.find(views.PASSED, {"source": at}, limit=256):
-            target = unit.logs.get(place(int(row[0] or 0))[0])
-            if canon.parse_origin(target.origin)[1] == accord:
-                return True
-        return canon.parse_origin(unit.logs.get(place(at)[0]).origin)[1] == accord
+    def _stated(self, unit: Unit, accord: AccordId, places: Sequence[int]) -> set[int]:
+        """Return which of these entries stand in the accord already: restated, relayed, or stated there."""
+        rows = unit.views.find_many(views.PASSED, "source", places)
+        logs = {place(int(row[0] or 0))[0] for row in rows} | {place(at)[0] for at in places}
+        inside = {log_id for log_id in logs if canon.parse_origin(unit.logs.get(log_id).origin)[1] == accord}
+        passed = {int(row[1] or 0) for row in rows if place(int(row[0] or 0))[0] in inside}
+        return passed | {at for at in places if place(at)[0] in inside}
 
     # -- deciding ------------------------------------------------------------
 

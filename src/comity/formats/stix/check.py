@@ -186,8 +186,9 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     name, ident = tree["type"], tree["id"]
     if not ident.startswith(name + "--"):
         raise _Broken("id", f"the id of a {name} does not begin with {name}--")
-    created = micros(tree["created"]) if "created" in tree else None
-    modified = micros(tree["modified"]) if "modified" in tree else created
+    # Where the specification does not know `created`, it is a custom property and may be anything.
+    created = micros(tree["created"]) if kind.dated else None
+    modified = micros(tree["modified"]) if kind.versioned else created
     if created is not None and modified is not None and modified < created:
         raise _Broken("order", "modified is before created")
     start, end = _span(tree, name, kind.times) if kind.times else (None, None)
@@ -208,7 +209,7 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
         modified or 0,
         start,
         end,
-        get("revoked", False),
+        get("revoked") is True,
         label[:STIX_NAME_CHARS_MAX] if isinstance(label, str) else "",
         markings,
         tlp,

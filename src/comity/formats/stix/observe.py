@@ -78,9 +78,11 @@ def _bounded(found: Iterable[Observable]) -> Found:
     return tuple(distinct), "" if distinct else NO_OBSERVABLE
 
 
-def _seen(tree: dict[str, Any]) -> Iterator[Observable]:
-    """Yield what one cyber-observable object shows."""
-    name, defanged = tree.get("type", ""), tree.get("defanged") is True
+def _seen(tree: Any) -> Iterator[Observable]:
+    """Yield what one cyber-observable object shows; nothing for a nested value that the schema let pass as any."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("type"), str):
+        return
+    name, defanged = tree["type"], tree.get("defanged") is True
     for path, value in _values(name, tree):
         observable = paths.observable_at(name, path, observables.refang(value) if defanged else value)
         if observable is not None:

@@ -34,6 +34,8 @@ class Kind:
     many: jsonschema_rs.Validator  # takes a list of objects: one call for a batch
     known: frozenset[str]  # properties the specification gives the type
     times: tuple[str, ...]  # those of them that are timestamps, besides `created` and `modified`
+    dated: bool  # `created` is required
+    versioned: bool  # `modified` too
     custom: bool  # the schema of custom types
 
 
@@ -105,6 +107,8 @@ def _compiled(name: str) -> Kind:
                 if field not in {"created", "modified"} and _TIMESTAMP in json.dumps(shapes)
             )
         ),
+        dated="created" in properties,
+        versioned="modified" in properties,
         custom=name not in _types(),
     )
 

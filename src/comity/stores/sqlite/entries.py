@@ -48,6 +48,11 @@ LEFT JOIN header h ON h.id = e.header AND e.allowed
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.allowed AND e.held = 0
 ORDER BY e.position
 """
+COUNTS: Final = """
+SELECT count(*), (SELECT count(*) FROM ahead WHERE position BETWEEN ? AND ?),
+  total(e.held = 0 AND NOT EXISTS (SELECT 1 FROM body WHERE position = coalesce(e.body, e.position)))
+FROM entry e WHERE e.position BETWEEN ? AND ?
+"""
 
 
 class SqliteEntries:
@@ -80,7 +85,9 @@ class SqliteEntries:
     def _settle_early(self, first: int, entries: Sequence[NewEntry]) -> set[int]:
         """Return what of a run came ahead of its turn (a flash alert); the leaf must be the one it came with."""
         run = (first, first + len(entries) - 1)
-        rows: Any = self._connection.execute("SELECT position, commitment FROM ahead WHERE position BETWEEN ? AND ?", run)
+        rows: Any = self._connection.execute(
+            "SELECT position, commitment FROM ahead WHERE position BETWEEN ? AND ?", run
+        )
         early = dict(rows)
         for at, commitment in early.items():
             if entries[at - first].commitment != commitment:
@@ -91,7 +98,7 @@ class SqliteEntries:
 
     def _put(self, entries: Sequence[tuple[int, NewEntry]]) -> None:
         owners = self._owners({entry.body for _, entry in entries if isinstance(entry.body, int)})
-        rows = []
+        rows: list[tuple[int, int | None, int, bytes | None, int | None]] = []
         bodies: list[bytes] = []
         placed: list[int] = []
         header_id = self._headers.id_of
@@ -263,3 +270,18 @@ class SqliteEntries:
     def block_roots(self, log_id: int, start: int, end: int) -> bytes:
         """Return the roots of whole 256-leaf blocks `start` up to `end`, 32 bytes each. Raises `NotFound`."""
         return self._leaves.whole("block_roots", log_id, start, end)
+
+    def wrong(self, log_id: int, size: int) -> list[str]:
+        """Return what does not add up in a log that should have `size` leaves, in words."""
+        found: list[str] = []
+        held = self.count(log_id)
+        if held != size:
+            found.append(f"{held} commitments are kept for {size} leaves")
+        run = position(log_id, 0), position(log_id + 1, 0) - 1
+        counts: Any = self._connection.execute(COUNTS, (*run, *run)).fetchone()
+        rows, ahead, lacking = counts
+        if rows != held + ahead:
+            found.append(f"{rows} entries are kept for {held} leaves and {ahead} that came ahead of theirs")
+        if lacking:
+            found.append(f"{int(lacking)} payloads have no body")
+        return found

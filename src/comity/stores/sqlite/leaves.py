@@ -33,7 +33,8 @@ class SqliteLeaves:
         ).fetchone()
         if row is None:
             return 0
-        return (row[0] & (1 << NUMBER_BITS) - 1) * BLOCK + row[1] // HASH
+        key, length = row
+        return int((key & (1 << NUMBER_BITS) - 1) * BLOCK + length // HASH)
 
     def extend(self, log_id: int, start: int, commitments: bytes) -> None:
         """Add commitments from index `start`, which must be the number held (`Conflict`)."""

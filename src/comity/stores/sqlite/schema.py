@@ -57,29 +57,49 @@ INSERT INTO standing VALUES (0, CAST('{}' AS BLOB));
 MIGRATIONS: Final[dict[int, str]] = {}  # from version -> statements that make it the next
 
 
-def prepare(connection: apsw.Connection, views: Sequence[View]) -> None:
-    """Make or upgrade the tables, then the views' tables. Raises `Fault` for a file that is not ours."""
+def recognise(connection: apsw.Connection) -> int:
+    """Return the schema version of a node's file, 0 for an empty one. Raises `Fault` for a file that is not ours.
+
+    Changes nothing, so that a file named by mistake stays as it is.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()  # type: ignore[misc]
     (application,) = connection.execute("PRAGMA application_id").fetchone()  # type: ignore[misc]
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # type: ignore[misc]
-    if tables and application != APPLICATION_ID:
+    if not tables:
+        return 0
+    if application != APPLICATION_ID:
         raise Fault("this SQLite file is not a Comity node", hint="name another file; this one is left as it is")
-    if version > VERSION:
+    if int(version) > VERSION:
         raise Fault(
             f"this node's file has schema {version}; this program knows {VERSION}",
             hint="use the program that wrote it, or a newer one",
         )
+    return int(version)
+
+
+def prepare(connection: apsw.Connection, views: Sequence[View]) -> None:
+    """Make or upgrade the tables, then the views' tables, in one transaction."""
+    version = recognise(connection)
     with connection:
-        if not tables:
+        if not version:
             connection.execute(TABLES)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        else:
-            while version < VERSION:
-                connection.execute(MIGRATIONS[version])
-                version += 1
+        for number in range(version, VERSION):
+            if number:
+                connection.execute(MIGRATIONS[number])
         connection.execute(f"PRAGMA user_version = {VERSION}")
         for view in views:
-            connection.execute(table_of(view))
+            _prepare(connection, view)
+
+
+def _prepare(connection: apsw.Connection, view: View) -> None:
+    name, wanted = table(view), statements_of(view)
+    rows = connection.execute("SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL", (name,))
+    if {row[0] for row in rows} != set(wanted):
+        # Another shape: a view is never the only copy, and is due to be folded again by its version.
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        for statement in wanted:
+            connection.execute(statement)
 
 
 def table(view: View) -> str:
@@ -87,19 +107,16 @@ def table(view: View) -> str:
     return f"view_{view.name}"
 
 
-def table_of(view: View) -> str:
-    """Return the statements that make a view's table and indexes where they are missing."""
+def statements_of(view: View) -> list[str]:
+    """Return the statements that make a view's table and its indexes, as SQLite keeps them."""
+    name = table(view)
     kinds = {ViewKind.INTEGER: "INTEGER", ViewKind.TEXT: "TEXT", ViewKind.BLOB: "BLOB"}
-    columns = [f"{name} {kinds[kind]}" for name, kind in view.columns]
+    columns = [f"{column} {kinds[kind]}" for column, kind in view.columns]
     if view.clustered:
         columns.append(f"PRIMARY KEY ({', '.join((*view.clustered, 'position'))})")
         options = "STRICT, WITHOUT ROWID"
     else:
         columns[0] = "position INTEGER PRIMARY KEY"
         options = "STRICT"
-    statements = [f"CREATE TABLE IF NOT EXISTS {table(view)} ({', '.join(columns)}) {options};"]
-    statements += [
-        f"CREATE INDEX IF NOT EXISTS {table(view)}_{'_'.join(names)} ON {table(view)} ({', '.join(names)});"
-        for names in view.by
-    ]
-    return "\n".join(statements)
+    indexes = [f"CREATE INDEX {name}_{'_'.join(names)} ON {name} ({', '.join(names)})" for names in view.by]
+    return [f"CREATE TABLE {name} ({', '.join(columns)}) {options}", *indexes]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
 from comity.canon import Instant, Origin
 from comity.limits import QUARANTINE_ROWS_MAX
+
+SURROGATES_START: Final = 0xD800  # code points that no UTF-8 has
+SURROGATES_END: Final = 0xE000
 
 
 class SqliteSpans:
@@ -57,9 +61,11 @@ class SqliteDocuments:
 
     def all(self, shelf: str, prefix: str = "") -> Sequence[tuple[str, bytes]]:
         """Return the records of a shelf whose key starts with `prefix`, in order of key."""
+        end = _end_of(prefix)
+        before = " AND key < ?" if end else ""
         rows: Any = self._connection.execute(
-            "SELECT key, value FROM document WHERE shelf = ? AND key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
-            (shelf, prefix, len(prefix), prefix),
+            f"SELECT key, value FROM document WHERE shelf = ? AND key >= ?{before} ORDER BY key",
+            (shelf, prefix, end) if end else (shelf, prefix),
         )
         return [(str(key), bytes(value)) for key, value in rows]
 
@@ -78,7 +84,8 @@ class SqliteQuarantine:
         """Keep one refused item; beyond QUARANTINE_ROWS_MAX the oldest goes and is counted."""
         self._connection.execute(
             "INSERT INTO quarantine (at, source, code, reason, evidence) VALUES (?, ?, ?, ?, ?)",
-            (at, source, code, reason, evidence),
+            # A reason may quote hostile text, and half a surrogate pair is no text to a database.
+            (at, source, code, reason.encode(errors="replace").decode(), evidence),
         )
         newest = self._connection.last_insert_rowid()
         self._connection.execute("DELETE FROM quarantine WHERE number <= ?", (newest - QUARANTINE_ROWS_MAX,))
@@ -94,3 +101,12 @@ class SqliteQuarantine:
         """Return how many were ever refused."""
         row: Any = self._connection.execute("SELECT coalesce(max(number), 0) FROM quarantine").fetchone()
         return int(row[0])
+
+
+def _end_of(prefix: str) -> str:
+    """Return the least text above everything that starts with `prefix`; empty where there is none."""
+    stem = prefix.rstrip(chr(sys.maxunicode))
+    if not stem:
+        return ""
+    following = ord(stem[-1]) + 1
+    return stem[:-1] + chr(SURROGATES_END if following == SURROGATES_START else following)

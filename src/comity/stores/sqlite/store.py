@@ -30,6 +30,8 @@ from comity.view import View
 BUSY_MS: Final = 10_000  # a checkpoint of the WAL may hold a reader up this long
 CACHE_KIB: Final = 32_768  # of pages a connection keeps: a small node has 120 MB in all
 MMAP_BYTES: Final = 2_147_483_648  # reads go through the page cache of the system, not through copies
+CHECKPOINT_PAGES: Final = 16_384  # 64 MiB of WAL: random index pages are written back once for many batches
+STATEMENTS_KEPT: Final = 200  # prepared statements of a connection: the ports have about sixty
 
 
 class SqliteUnit:
@@ -57,49 +59,67 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
+        self._writer: SqliteUnit | None = None
         self._closed = False
         self._holder = _claim(path)
         try:
-            connection = self._connect()
-            schema.prepare(connection, views)
-            self._writer = SqliteUnit(connection)
-        except BaseException as error:
+            self._prepare(views)
+        except BaseException:
             os.close(self._holder)
+            raise
+
+    def _prepare(self, views: Sequence[View]) -> None:
+        connection: apsw.Connection | None = None
+        try:
+            connection = self._open()
+            schema.recognise(connection)  # before anything of the file is changed
+            self._configure(connection)
+            schema.prepare(connection, views)
+        except BaseException as error:
+            if connection is not None:
+                connection.close(True)
             if isinstance(error, apsw.Error):
                 raise translate(error) from error
             raise
+        self._writer = SqliteUnit(connection)
 
     @contextmanager
     def write(self) -> Iterator[SqliteUnit]:
         """Begin a unit of work: committed and durable on exit, undone wholly on any exception."""
-        self._check_open()
         if getattr(self._local, "writing", False):
             raise Misuse("a unit of work inside another: they would commit apart")
         with self._lock:
+            self._check_open()
             self._local.writing = True
-            connection = self._writer.connection
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield self._writer
-                connection.execute("COMMIT")
+                unit = self._writer = self._writer or SqliteUnit(self._connect())
+                unit.connection.execute("BEGIN IMMEDIATE")
+                yield unit
+                unit.connection.execute("COMMIT")
             except BaseException as error:
-                self._undo(connection)
+                self._undo(lasting=not isinstance(error, apsw.Error))
                 if isinstance(error, apsw.Error):
                     raise translate(error) from error
                 raise
             finally:
                 self._local.writing = False
 
-    def _undo(self, connection: apsw.Connection) -> None:
-        self._writer.bodies.forget()
-        self._writer.entries.forget()
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except apsw.Error:
-                # The disk is gone under the transaction: a fresh connection reads what is really there.
-                connection.close(True)
-                self._writer = SqliteUnit(self._connect())
+    def _undo(self, *, lasting: bool) -> None:
+        """Undo the unit; after an error of the database its connection goes too: what is true is on the disk."""
+        unit = self._writer
+        if unit is None:
+            return
+        try:
+            if unit.connection.in_transaction:
+                unit.connection.execute("ROLLBACK")
+        except apsw.Error:
+            lasting = False
+        if lasting:
+            unit.bodies.forget()
+            unit.entries.forget()
+        else:
+            self._writer = None
+            unit.connection.close(True)
 
     @contextmanager
     def read(self) -> Iterator[SqliteUnit]:
@@ -134,14 +154,11 @@ class SqliteStore:
 
     def check(self) -> Sequence[str]:
         """Return what is wrong with the store, in words; empty when all is well."""
-        wrong: list[str] = []
         with self.read() as unit:
             rows = unit.connection.execute("PRAGMA integrity_check(20)").fetchall()
-            wrong += [f"SQLite says: {row[0]}" for row in rows if row[0] != "ok"]
+            wrong = [f"SQLite says: {row[0]}" for row in rows if row[0] != "ok"]
             for log in unit.logs.all():
-                held = unit.entries.count(log.id)
-                if held != log.size:
-                    wrong.append(f"{log.origin}: {held} commitments are kept for {log.size} leaves")
+                wrong += [f"{log.origin}: {what}" for what in unit.entries.wrong(log.id, log.size)]
         return wrong
 
     def close(self) -> None:
@@ -152,7 +169,8 @@ class SqliteStore:
             self._closed = True
             for connection in self._readers:
                 connection.close(True)
-            self._writer.connection.close(True)
+            if self._writer is not None:
+                self._writer.connection.close(True)
             os.close(self._holder)
 
     def _check_open(self) -> None:
@@ -160,15 +178,24 @@ class SqliteStore:
             raise Misuse("this store is closed")
 
     def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path), vfs=self._vfs, statementcachesize=200)
+        connection = self._open()
+        self._configure(connection)
+        return connection
+
+    def _open(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path), vfs=self._vfs, statementcachesize=STATEMENTS_KEPT)
         connection.set_busy_timeout(BUSY_MS)
+        return connection
+
+    def _configure(self, connection: apsw.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'OFF'}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute("PRAGMA trusted_schema = 0")
+        connection.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten, not only unlinked
         if self._vfs is None:
             connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
-        return connection
 
 
 def open_store(
@@ -201,7 +228,9 @@ def translate(error: apsw.Error) -> ComityError:
         return Fault("the disk is full: nothing of this was written", hint="make room and try again")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return Conflict("the store is busy with another writer", hint="try again")
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+    if isinstance(error, apsw.NotADBError):
+        return Fault("this file is not a Comity node", hint="name another file; this one is left as it is")
+    if isinstance(error, apsw.CorruptError):
         return Fault(f"the store is damaged: {error}", hint="restore a backup; `comity doctor` tells more")
     if isinstance(error, apsw.ReadOnlyError):
         return Fault(f"the store cannot be written: {error}", hint="check the file's owner and permissions")

@@ -8,12 +8,13 @@ the whole table, and what must be quick goes by row (`delete`).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 import apsw
 
+from comity.errors import Misuse
 from comity.node.ports import HELD_CODES, Sight
 from comity.stores.sqlite.schema import table
 from comity.view import Value, View
@@ -32,16 +33,15 @@ class SqliteViews:
         marks = ", ".join("?" * len(view.columns))
         sql = f"INSERT INTO {table(view)} VALUES ({marks}) ON CONFLICT DO NOTHING"
         # In the order of the tree they go to: half the page writes for random keys.
-        place = [name for name, _ in view.columns].index(view.clustered[0]) if view.clustered else 0
-        ordered: Any = sorted(rows, key=itemgetter(place)) if place else rows
+        key = [_place(view, name) for name in view.clustered]
+        ordered: Any = sorted(rows, key=itemgetter(*key)) if key else rows
         self._connection.executemany(sql, ordered)
 
     def delete(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
         """Delete exactly these rows, found by their key."""
-        names = [name for name, _ in view.columns]
-        keys = [*view.clustered, "position"]
-        where = " AND ".join(f"{name} = ?" for name in keys)
-        bound = [tuple(row[names.index(name)] for name in keys) for row in rows]
+        where = " AND ".join(f"{name} = ?" for name in (*view.clustered, "position"))
+        key = [*(_place(view, name) for name in view.clustered), 0]
+        bound = [tuple([row[place] for place in key]) for row in rows]
         self._connection.executemany(f"DELETE FROM {table(view)} WHERE {where}", bound)
 
     def drop(self, view: View, first: int, last: int) -> None:
@@ -56,13 +56,13 @@ class SqliteViews:
         self, view: View, where: Mapping[str, Value], *, limit: int, after: int = -1
     ) -> Sequence[tuple[Value, ...]]:
         """Return rows equal on the named columns, by ascending position after `after`."""
-        conditions = " AND ".join(f"{_column(view, name)} = ?" for name in where)
-        sql = f"SELECT * FROM {table(view)} WHERE {conditions} AND position > ? ORDER BY position LIMIT ?"
+        equal = "".join(f"{_column(view, name)} IS ? AND " for name in where)
+        sql = f"SELECT * FROM {table(view)} WHERE {equal}position > ? ORDER BY position LIMIT ?"
         rows: Any = self._connection.execute(sql, (*where.values(), after, limit))
         return list(rows)
 
     def find_many(self, view: View, column: str, values: Sequence[Value]) -> Sequence[tuple[Value, ...]]:
-        """Return the rows whose `column` is any of `values`."""
+        """Return the rows whose `column` is any of `values`; None matches nothing."""
         name = table(view)
         sql = f"SELECT v.* FROM carray(?) asked JOIN {name} v ON v.{_column(view, column)} = asked.value"
         return [row for chunk in _arrays(values) for row in self._connection.execute(sql, (chunk,))]
@@ -112,18 +112,25 @@ def _sight(row: tuple[Any, ...]) -> Sight:
     return Sight(value, at, HELD_CODES[held], header or 0, standing, tuple(rest))
 
 
+def _place(view: View, column: str) -> int:
+    for place, (name, _) in enumerate(view.columns):
+        if name == column:
+            return place
+    raise Misuse(f"view {view.name} has no column {column!r}")
+
+
 def _column(view: View, name: str) -> str:
-    if name not in {column for column, _ in view.columns}:
-        raise KeyError(f"view {view.name} has no column {name!r}")
+    """Return a column's name, which goes into a statement, if the view declares it. Raises `Misuse`."""
+    _place(view, name)
     return name
 
 
-def _arrays(values: Sequence[Any]) -> list[apsw.CArrayBinding]:
-    found = []
-    for start in range(0, len(values), ASKED_AT_ONCE):
-        chunk = values[start : start + ASKED_AT_ONCE]
-        if isinstance(chunk[0], int):
-            found.append(apsw.carray(array("q", chunk)))
-        else:
-            found.append(apsw.carray(tuple(chunk)))
-    return found
+def _arrays(values: Sequence[Any]) -> Iterator[apsw.CArrayBinding]:
+    """Yield values as bound arrays, each value once: a join gives a row for every time it is asked."""
+    distinct = [value for value in dict.fromkeys(values) if value is not None]
+    for start in range(0, len(distinct), ASKED_AT_ONCE):
+        chunk = distinct[start : start + ASKED_AT_ONCE]
+        try:
+            yield apsw.carray(array("q", chunk) if isinstance(chunk[0], int) else tuple(chunk))
+        except (TypeError, ValueError) as error:
+            raise Misuse(f"these values cannot be asked for together: {error}") from error

@@ -57,8 +57,8 @@ class Desk(Protocol):
     def wires(self, names: Collection[str] = ()) -> Mapping[PartyId, Wire]:
         """Return the way to every confirmed party with an address, or to the named ones. Raises `NotFound`."""
 
-    def reconsider(self) -> None:
-        """Ask peers whether this node may sign, where that is in doubt."""
+    def reconsider(self, *, alone: bool = False) -> None:
+        """Ask peers whether this node may sign, where that is in doubt; `alone` takes their silence, on record."""
 
     def report(self, what: str, done: int, total: int) -> None:
         """Say how far a long operation has come; `total` is 0 where nobody knows."""

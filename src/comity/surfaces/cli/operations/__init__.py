@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-from comity.errors import NotFound
-from comity.surfaces.cli.desk import AnyOperation
+import msgspec
+
+from comity.errors import Malformed, NotFound
+from comity.surfaces.cli.desk import AnyOperation, Desk
 
 SUBJECTS: Final = ("party", "accord", "intel", "release", "node")
 
@@ -21,3 +23,15 @@ def find(name: str) -> AnyOperation:
                 found: AnyOperation = operation
                 return found
     raise NotFound(f"this node knows no operation {name!r}", hint="the command line is of another version than the node")
+
+
+def perform(desk: Desk, operation: AnyOperation, ask: bytes) -> bytes:
+    """Carry out an operation for a request in JSON; return the answer in JSON."""
+    verb = operation.verb
+    try:
+        asked = msgspec.json.decode(ask, type=verb.asks)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"{verb.name} cannot be asked like this: {error}") from error
+    if verb.signs:
+        desk.reconsider()
+    return msgspec.json.encode(operation.run(desk, asked))

@@ -22,7 +22,7 @@ from comity.surfaces.cli.verbs import node as verbs
 
 def sync(desk: Desk, ask: verbs.Sync) -> verbs.Synced:
     """Pull from every party with an address, or from the named ones; one peer's fault never stops the others."""
-    desk.reconsider()
+    desk.reconsider(alone=ask.alone)
     wires = desk.wires(ask.parties)
     for number, (peer, wire) in enumerate(wires.items()):
         desk.report(f"pulling from {peer}", number, len(wires))

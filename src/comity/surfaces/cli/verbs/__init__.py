@@ -28,7 +28,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 class Verb(Generic[A, R]):
     """One thing a node can be asked: `<subject>/<verb>`, what is asked and what is answered.
 
-    `signs` says that something may be put on record, so that a restored store is compared with its peers first.
+    `signs` says that something is put on record, so that a doubtful store is compared with its peers first.
     """
 
     name: str

@@ -10,9 +10,13 @@ from comity.surfaces.cli.verbs import Ask, Nothing, Verb
 
 
 class Sync(Ask, frozen=True):
-    """Parties to pull from; none named: every one with an address."""
+    """Parties to pull from; none named: every one with an address.
+
+    `alone` lets a restored store sign although no peer could be asked, on record.
+    """
 
     parties: tuple[str, ...] = ()
+    alone: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -160,7 +164,7 @@ class Examined(msgspec.Struct, frozen=True):
     pulls: tuple[Pulled, ...]
 
 
-SYNC: Final = Verb("node/sync", Sync, Synced, signs=True)
+SYNC: Final = Verb("node/sync", Sync, Synced)
 LOGS: Final = Verb("node/logs", Nothing, LogsShown)
 CHECKPOINT: Final = Verb("node/checkpoint", Checkpoint, CheckpointShown)
 VERIFY: Final = Verb("node/verify", Nothing, Verified)
