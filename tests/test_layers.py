@@ -139,6 +139,5 @@ def test_what_is_imported_is_declared() -> None:
     assert not {package: place for package, place in _imported().items() if package not in declared}
 
 
-@pytest.mark.skipif(not (PACKAGE / "boot" / "main.py").exists(), reason="the composition root is not built yet")
 def test_what_is_declared_is_imported() -> None:
     assert _declared() - set(_imported()) == DATA_ONLY

@@ -27,7 +27,8 @@ from comity.vocab import BY_REQUEST_ONLY, Area, Phase, Tlp, Use
 
 TEXT_MEDIA_TYPE: Final = "application/vnd.comity.accord+toml"
 
-# Every phase has a row, also the final ones: an absent row would be a silent gap.
+# Every phase has a row: an absent one would be a silent gap. An accord is draft, signing, active or ended; a
+# member of it is active, suspended or left.
 TRANSITIONS: Final[Mapping[Phase, Mapping[str, Phase]]] = MappingProxyType(
     {
         Phase.DRAFT: {"sign": Phase.SIGNING, "last-but-one-leaves": Phase.ENDED},
@@ -43,12 +44,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[str, Phase]]] = MappingProxyType(
             "amend": Phase.ACTIVE,
             "last-but-one-leaves": Phase.ENDED,
         },
-        Phase.SUSPENDED: {
-            "resume": Phase.ACTIVE,
-            "leave": Phase.LEFT,
-            "expelled": Phase.LEFT,
-            "last-but-one-leaves": Phase.ENDED,
-        },
+        Phase.SUSPENDED: {"resume": Phase.ACTIVE, "leave": Phase.LEFT, "expelled": Phase.LEFT},
         # Leaving is final. Whom an amendment left out, a later one may name again, and it signs anew.
         Phase.LEFT: {"readmitted": Phase.ACTIVE},
         # Ballots cast before the others left may arrive after their leaving did.

@@ -156,6 +156,13 @@ _PIECES = (b"null", b"-1", b"1e400", b"NaN", b"9" * 40, b"9" * 5_000, b'"\\ud800
 _PIECES += (b"\xff", b"\xed\xa0\x80", b"\x00", b"true", b'""', b"{}", b"[]", b" ", b"\n", b"0.5", b"-0")
 
 
+# Versions of one accord that the tests of its life move between.
+V1 = text()
+V2 = text((ARCADIA, BOREALIA, DORIA), version=2, parent=V1.digest)  # Cascadia out, Doria in
+V2B = text((ARCADIA, BOREALIA, CASCADIA), version=2, parent=V1.digest, title="Three other shores")
+V3 = text((ARCADIA, BOREALIA, CASCADIA), version=3, parent=V2.digest)  # Cascadia back
+
+
 # -- what decisions are about ------------------------------------------------
 
 STATED = canon.accord_origin(ARCADIA, AccordId("three-shores"), 1)

@@ -16,37 +16,84 @@ SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 @pytest.mark.parametrize(
     ("texts", "kind", "value"),
     [
-        (["192.0.2.7", " 192.0.2.7\n", "192[.]0[.]2[.]7", "192(.)0.2{.}7", "192.0.2[.7", "192。0．2｡7", "192.0.2.7:8080",
-          "192.0.2.7/32", "192[dot]0(DOT)2 dot 7", "'192.0.2.7',", "192\u200b.0.2.7", "192\\.0\\.2\\.7"],
-         "ipv4", "192.0.2.7"),
+        (
+            [
+                "192.0.2.7",
+                " 192.0.2.7\n",
+                "192[.]0[.]2[.]7",
+                "192(.)0.2{.}7",
+                "192.0.2[.7",
+                "192。0．2｡7",
+                "192.0.2.7:8080",
+                "192.0.2.7/32",
+                "192[dot]0(DOT)2 dot 7",
+                "'192.0.2.7',",
+                "192\u200b.0.2.7",
+                "192\\.0\\.2\\.7",
+            ],
+            "ipv4",
+            "192.0.2.7",
+        ),
         (["192.0.2.0/24", "192.0.2.9/24", "192[.]0[.]2[.]0[/]24"], "ipv4", "192.0.2.0/24"),
-        (["2001:db8::1", "2001:DB8:0:0::1", "[2001:db8::1]", "[2001:db8::1]:443", "2001[:]db8[:][:]1",
-          "2001:0db8:0000:0000:0000:0000:0000:0001"], "ipv6", "2001:db8::1"),
-        (["bad.example", "BAD.example.", "bad[.]example", "bad[dot]example", "bad.example:443", "<bad.example>"],
-         "domain", "bad.example"),
-        (["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "bücher[.]example", "bu\u0308cher。example"],
-         "domain", "xn--bcher-kva.example"),
+        (
+            [
+                "2001:db8::1",
+                "2001:DB8:0:0::1",
+                "[2001:db8::1]",
+                "[2001:db8::1]:443",
+                "2001[:]db8[:][:]1",
+                "2001:0db8:0000:0000:0000:0000:0000:0001",
+            ],
+            "ipv6",
+            "2001:db8::1",
+        ),
+        (
+            ["bad.example", "BAD.example.", "bad[.]example", "bad[dot]example", "bad.example:443", "<bad.example>"],
+            "domain",
+            "bad.example",
+        ),
+        (
+            ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "bücher[.]example", "bu\u0308cher。example"],
+            "domain",
+            "xn--bcher-kva.example",
+        ),
         (["_dmarc.bad.example", "_DMARC.bad.example"], "domain", "_dmarc.bad.example"),
-        (["http://bad.example/", "hxxp://bad[.]example", "HXXP[:]//BAD.example:80/", "h**p[://]bad(.)example"],
-         "url", "http://bad.example/"),
-        (["https://bad.example/A%2Fb?q=1#f", "hxxps://Bad[.]Example:443/A%2fb?q=1#f"],
-         "url", "https://bad.example/A%2Fb?q=1#f"),
+        (
+            ["http://bad.example/", "hxxp://bad[.]example", "HXXP[:]//BAD.example:80/", "h**p[://]bad(.)example"],
+            "url",
+            "http://bad.example/",
+        ),
+        (
+            ["https://bad.example/A%2Fb?q=1#f", "hxxps://Bad[.]Example:443/A%2fb?q=1#f"],
+            "url",
+            "https://bad.example/A%2Fb?q=1#f",
+        ),
         (["http://[2001:db8::1]:8080/x", "hxxp://[2001:DB8:0::1]:8080/x"], "url", "http://[2001:db8::1]:8080/x"),
         (["fxp://bad.example/x", "ftp://bad.example:21/x"], "url", "ftp://bad.example/x"),
-        (["someone@bad.example", "Someone[at]bad[.]example", "mailto:someone@BAD.example", "someone at bad dot example"],
-         "email", "someone@bad.example"),
+        (
+            [
+                "someone@bad.example",
+                "Someone[at]bad[.]example",
+                "mailto:someone@BAD.example",
+                "someone at bad dot example",
+            ],
+            "email",
+            "someone@bad.example",
+        ),
         (["AS64496", "as 64496", "ASN64496"], "asn", "64496"),
         (["00:00:5e:00:53:01", "00-00-5E-00-53-01", "0000.5e00.5301"], "mac", "00:00:5e:00:53:01"),
         ([MD5, MD5.upper(), f" {MD5} ", ":".join(MD5[at : at + 2] for at in range(0, 32, 2))], "md5", MD5),
         ([SHA256, SHA256.upper()], "sha256", SHA256),
         (["cve-2021-44228", "CVE-2021-44228"], "cve", "CVE-2021-44228"),
-        ([r"HKLM\Software\Run", r"HKEY_LOCAL_MACHINE\SOFTWARE\Run" + "\\"],
-         "registry-key", r"hkey_local_machine\software\run"),
-        ([r"C:\Users\x\.hidden\Evil.exe", r"c:\users\X\.hidden\evil.EXE"],
-         "file-path", r"c:\users\x\.hidden\evil.exe"),
+        (
+            [r"HKLM\Software\Run", r"HKEY_LOCAL_MACHINE\SOFTWARE\Run" + "\\"],
+            "registry-key",
+            r"hkey_local_machine\software\run",
+        ),
+        ([r"C:\Users\x\.hidden\Evil.exe", r"c:\users\X\.hidden\evil.EXE"], "file-path", r"c:\users\x\.hidden\evil.exe"),
         (["/tmp/.X11/evil"], "file-path", "/tmp/.x11/evil"),
     ],
-)  # fmt: skip
+)
 def test_every_way_of_writing_a_value_meets_in_one_form(texts: list[str], kind: str, value: str) -> None:
     assert {text: recognise(text)[0] for text in texts} == dict.fromkeys(texts, Observable(kind, value))
 
@@ -76,9 +123,15 @@ def test_nothing_and_too_much_are_no_values(text: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        *(("ipv4", text) for text in ("256.0.2.1", "192.0.2", "192.0.2.01", "192.0.2.0/33", "2001:db8::1", "0xc0000207")),
+        *(
+            ("ipv4", text)
+            for text in ("256.0.2.1", "192.0.2", "192.0.2.01", "192.0.2.0/33", "2001:db8::1", "0xc0000207")
+        ),
         *(("ipv6", text) for text in ("192.0.2.7", "2001:db8::1%eth0", "2001:db8::1::", "g::1")),
-        *(("domain", text) for text in ("bad", "bad..example", "-.example", "192.0.2.7", "a b.example", "x." * 200 + "example")),
+        *(
+            ("domain", text)
+            for text in ("bad", "bad..example", "-.example", "192.0.2.7", "a b.example", "x." * 200 + "example")
+        ),
         *(("url", text) for text in ("bad.example", "http://", "http:// x", "http://h:port/", "//bad.example")),
         *(("email", text) for text in ("@bad.example", "a@", "a@b", "a b@bad.example")),
         *(("asn", text) for text in ("AS", "4294967296", "99999999999999", "AS--1")),
@@ -87,7 +140,7 @@ def test_nothing_and_too_much_are_no_values(text: str) -> None:
         ("registry-key", "Software\\Run"),
         ("mac", "00:00:5e:00:53"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_a_kind_is_not_of_it(kind: str, text: str) -> None:
     assert normal(kind, text) is None
 

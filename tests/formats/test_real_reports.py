@@ -13,8 +13,8 @@ from stix2patterns.v21.validator import run_validator
 from comity.formats.observables import Observable, key, leads, recognise
 from comity.formats.stix import schemas
 from comity.formats.stix.check import Checked, check_many
-from comity.formats.stix.pattern import observables_of, parse_pattern, simple
 from comity.formats.stix.paths import observable_at
+from comity.formats.stix.pattern import observables_of, parse_pattern, simple
 from comity.formats.stix.split import Piece, split
 
 EXAMPLES = schemas.examples()

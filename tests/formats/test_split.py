@@ -14,7 +14,6 @@ from comity.formats.stix import check
 from comity.formats.stix.report import Refusal
 from comity.formats.stix.split import Piece, split
 from comity.limits import JSON_DEPTH_MAX, SPLIT_WINDOW_BYTES, STATEMENT_BYTES_MAX
-
 from tests.formats.samples import UUID, bundle, encoded, indicator, relationship
 
 GOOD = encoded(indicator(description='brackets ]}{[ and a quote " in text \\'))
@@ -117,11 +116,17 @@ def test_a_broken_object_is_refused_and_those_around_it_are_not_lost(broken: byt
     data = bundle(GOOD, OTHER, broken, GOOD, OTHER)
     assert pieces(data) == [GOOD, OTHER, GOOD, OTHER]
     assert {refused.rule for refused in refusals(data)} == {rule}
-    assert [refused.offset for refused in refusals(data)][0] == data.index(broken, data.index(OTHER) + len(OTHER) + 1)
+    assert next(iter(refusals(data))).offset == data.index(broken, data.index(OTHER) + len(OTHER) + 1)
 
 
 def test_ten_thousand_broken_objects_do_not_stop_the_good_ones() -> None:
-    broken = [b'{"type":"x","a":[1}', b'{"id":"y","s":"open}', b'{"type":"z","t":tru}', b'{"type":"x",}', b'{"id":"\xff"}']
+    broken = [
+        b'{"type":"x","a":[1}',
+        b'{"id":"y","s":"open}',
+        b'{"type":"z","t":tru}',
+        b'{"type":"x",}',
+        b'{"id":"\xff"}',
+    ]
     good = [encoded(indicator(name=f"number {number}")) for number in range(2_000)]
     mixed = [part for number in range(2_000) for part in (good[number], *broken)]
     found = list(split(chunked(bundle(*mixed), 10_000)))
@@ -178,7 +183,15 @@ def test_an_object_without_an_end_is_not_collected() -> None:
 
 
 JSON_ISH = st.lists(
-    st.sampled_from([*(bytes([byte]) for byte in b'{}[]",:\\ \n\x00\xff1tfn'), b'"objects":[', b'{"type":"x"}', b"\xef\xbb\xbf", GOOD])
+    st.sampled_from(
+        [
+            *(bytes([byte]) for byte in b'{}[]",:\\ \n\x00\xff1tfn'),
+            b'"objects":[',
+            b'{"type":"x"}',
+            b"\xef\xbb\xbf",
+            GOOD,
+        ]
+    )
 ).map(b"".join)
 
 

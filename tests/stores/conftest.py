@@ -72,7 +72,13 @@ class Server:
         # Output goes to a file: a server that inherits a pipe keeps it open for ever.
         with tempfile.TemporaryFile() as said:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, cwd="/", timeout=2 * START_SECONDS
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                check=False,
+                cwd="/",
+                timeout=2 * START_SECONDS,
             )
             said.seek(0)
             assert done.returncode == 0, f"{program}: {said.read().decode(errors='replace')}"

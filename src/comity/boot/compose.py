@@ -30,7 +30,6 @@ from comity.party import Card
 from comity.stores.sqlite import SqliteStore, open_store
 from comity.surfaces.cli.operations import find, perform
 from comity.surfaces.cli.verbs import Progress
-from comity.sync import Answer, AnyRequest
 from comity.transports.native import NativeWire
 
 Report = Callable[[Progress], None]
@@ -118,11 +117,6 @@ class Machine:
                 return perform(self, operation, ask)
         finally:
             self._asked.report = None
-
-    def answer(self, party: PartyId, request: AnyRequest) -> Answer:
-        """Answer another party's node when its turn has come."""
-        with self.turns.mine():
-            return self._services.serving.answer(party, request)
 
     def address(self) -> str:
         """Return the base URL of this node, as its own card says it: what peers' requests are signed for."""

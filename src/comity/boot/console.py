@@ -11,9 +11,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,6 +23,9 @@ from comity.errors import ComityError, Conflict, Malformed
 from comity.surfaces.cli.founding import Founding
 from comity.surfaces.cli.verbs import A, Progress, R, Verb
 from comity.surfaces.cli.verbs.party import PartyShown
+
+if TYPE_CHECKING:
+    from comity.surfaces.cli.desk import Desk
 
 BUSY_SECONDS: Final = 10.0  # another command's end is awaited this long
 RETRY_SECONDS: Final = 0.05
@@ -54,6 +57,14 @@ class Console:
             return setting.load(home).time_zone
         except ComityError:
             return "Etc/UTC"
+
+    @contextlib.contextmanager
+    def desk(self, home: Path) -> Iterator[Desk]:
+        """Open a node that nobody serves, in this process."""
+        from comity.boot.compose import opened
+
+        with opened(home) as machine:
+            yield machine
 
     def call(self, home: Path, verb: Verb[A, R], ask: A, report: Report) -> R:
         """Ask the node in a directory, here or where it is served."""

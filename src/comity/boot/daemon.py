@@ -73,7 +73,7 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
     ]
     at = setting.listen_at(settings)
     if at is not None:
-        app = native.application(machine.services.node, machine.answer, machine.address)
+        app = native.application(machine.services.node, machine.services.serving, machine.address, machine.turns.mine)
         tls = None if settings.plain_http else server_context(*_certificate(machine.home, settings))
         listeners.append(Listener(app, Tcp(*at, tls), answered=answered if settings.log_requests else None))
     started: list[Listener] = []
@@ -114,9 +114,7 @@ class _Peer:
         self.under_way = None
 
 
-def _work(
-    machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: threading.Event, *, alone: bool
-) -> None:
+def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: threading.Event, *, alone: bool) -> None:
     """Pull from every peer when it is due."""
     peers: dict[PartyId, _Peer] = {}
     reconsidered = 0.0
@@ -171,7 +169,7 @@ def _attend(
     peer.settle(machine.settings.sync_seconds, record)
     if record.error:
         log.warning("pull failed", peer=name, why=record.error, again_in=round(peer.due - time.monotonic()))
-    elif not record.unchanged:
+    elif record.entries or record.refused or record.forks or record.faults:
         words = {"entries": record.entries, "payloads": record.payloads, "refused": record.refused}
         log.info("pulled", peer=name, **words, forks=list(record.forks), faults=list(record.faults))
 

@@ -66,7 +66,10 @@ class DiskKeyring:
         for name in ("log", "witness", "request"):
             if self._is(COMING + name, getattr(keys, name)):
                 self._put(COMING + name, name, before)
-        if self._directory.has(COMING_ROOT) and root_digest(public(self._directory.load(COMING_ROOT))) == keys.next_root:
+        if (
+            self._directory.has(COMING_ROOT)
+            and root_digest(public(self._directory.load(COMING_ROOT))) == keys.next_root
+        ):
             if self._is(NEXT_ROOT, keys.root):
                 self._put(NEXT_ROOT, ROOT, before)
             self._put(COMING_ROOT, NEXT_ROOT, before)

@@ -59,7 +59,9 @@ TABLE: Final = (
     Row("plain_http", "true or false", "listen without TLS; only on a loopback address, behind a proxy that has it"),
     Row("tls_certificate", "a file", "PEM certificate of this node; relative names are in the node's directory"),
     Row("tls_key", "a file", "PEM key of that certificate, readable by its owner alone"),
-    Row("allow_networks", "a list of networks", "inward networks that peers' addresses may lead to: a test, an own LAN"),
+    Row(
+        "allow_networks", "a list of networks", "inward networks that peers' addresses may lead to, such as an own LAN"
+    ),
     Row("sync_seconds", "seconds", "between two pulls from a peer: 60 finds an alert within a minute"),
     Row("request_seconds", "seconds", "for one whole exchange with a peer: a page at 64 kbit/s is cut and resumed"),
     Row("log_format", "console or json", "how the serving node logs, on standard error"),
@@ -105,7 +107,9 @@ def listen_at(settings: Settings) -> tuple[str, int] | None:
         return None
     host, colon, port = settings.listen.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65_535:
-        raise Malformed(f"listen: {settings.listen!r} is not address:port", hint="for example 127.0.0.1:8460 or [::]:8460")
+        raise Malformed(
+            f"listen: {settings.listen!r} is not address:port", hint="for example 127.0.0.1:8460 or [::]:8460"
+        )
     host = host.removeprefix("[").removesuffix("]")
     try:
         loopback = ipaddress.ip_address(host).is_loopback

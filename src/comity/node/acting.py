@@ -149,27 +149,34 @@ def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) 
             continue
         answers = {answer.holder: answer for answer in holdings.answers(unit, log.origin)}
         receipts = {receipt.cosigner: receipt for receipt in witness.receipts(node, unit, log.origin)}
-        act, act_index = _newest_act(unit, log, index)
+        act, told_in, act_index = _newest_act(unit, log, index)
+        # An act about a closed generation stands in the one that followed: that is where it is answered.
+        heard = {a.holder: a for a in holdings.answers(unit, told_in.origin)} if told_in.id != log.id else answers
+        seen = (
+            {r.cosigner: r for r in witness.receipts(node, unit, told_in.origin)} if told_in.id != log.id else receipts
+        )
         for party in sorted(accords.get(unit, name).members):
             if party == node.me:
                 continue
-            answer, receipt = answers.get(party), receipts.get(party)
-            held = answer.at_index(index) if answer else None
+            holds = answers.get(party)
+            answer, receipt = heard.get(party), seen.get(party)
+            held = holds.at_index(index) if holds else None
             word = _word(act, act_index, held, answer, receipt)
             when = answer.at if answer and word != "witnessed" else receipt.at if receipt else 0
             found.append(Complied(name, party, log.origin, index, act, word, held, when))
     return found
 
 
-def _newest_act(unit: Unit, log: Log, index: int) -> tuple[str, int]:
-    """Return kind and index of the strongest narrowing act about a statement in the same log, or ("", -1)."""
-    best: tuple[int, str, int] = (len(ACTS_ABOUT), "", -1)
+def _newest_act(unit: Unit, log: Log, index: int) -> tuple[str, Log, int]:
+    """Return kind, log and index of the strongest narrowing act about a statement in its accord, or ("", log, -1)."""
+    best: tuple[int, str, int, int] = (len(ACTS_ABOUT), "", log.id, -1)
+    accord = canon.parse_origin(log.origin)[1]
     for _, _, where in unit.spans.about(log.origin, index, index + 1):
         act_log, act_index = place(where)
         kind = read_act(unit, where)[0].kind.removeprefix("act.")
-        if act_log == log.id and kind in ACTS_ABOUT:
-            best = min(best, (ACTS_ABOUT.index(kind), kind, act_index))
-    return best[1], best[2]
+        if kind in ACTS_ABOUT and canon.parse_origin(unit.logs.get(act_log).origin)[1] == accord:
+            best = min(best, (ACTS_ABOUT.index(kind), kind, act_log, act_index))
+    return best[1], unit.logs.get(best[2]), best[3]
 
 
 def _word(

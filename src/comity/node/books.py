@@ -90,8 +90,11 @@ def pass_on(node: Node, unit: Unit, due: Sequence[folding.Due]) -> None:
     keyed = sorted(due, key=lambda d: (d.origin, d.office))
     for (origin, office), group in groupby(keyed, key=lambda d: (d.origin, d.office)):
         stated = [one.act for one in group]
-        drafts = [act_draft(node, office, one, version=version_of_last(unit, origin)) for one in stated]
-        state(node, unit, origin, version_of_last(unit, origin), drafts)
+        # What stands in a closed generation is narrowed in the one that grows.
+        accord = canon.parse_origin(origin)[1]
+        target = home_origin(node, unit) if accord is None else accord_origin(node, unit, accord)
+        drafts = [act_draft(node, office, one, version=version_of_last(unit, target)) for one in stated]
+        state(node, unit, target, version_of_last(unit, target), drafts)
 
 
 def version_of_last(unit: Unit, origin: Origin) -> int:

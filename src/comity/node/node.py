@@ -85,6 +85,7 @@ class Node:
                 yield unit
         except BaseException:
             self.epoch += 1  # what was derived inside, of what is undone now, is derived again
+            self.standings += 1
             raise
         self.settle()
 

@@ -40,10 +40,11 @@ def put_own(node: Node, unit: Unit, signed: SignedCard) -> None:
     """Keep this party's own card and its place in the history."""
     if signed.card.party != node.me:
         raise Misuse(f"a card of {signed.card.party} is no card of {node.me}")
-    _keep(node, unit, signed)
+    keep(node, unit, signed)
 
 
-def _keep(node: Node, unit: Unit, signed: SignedCard) -> None:
+def keep(node: Node, unit: Unit, signed: SignedCard) -> None:
+    """Put a checked card in force; it stays in the history when another follows."""
     data = signed.envelope.encode()
     unit.documents.put(CARDS, signed.card.party, data)
     unit.documents.put(HISTORY, f"{signed.card.party}/{signed.card.serial:08}", data)
@@ -68,7 +69,7 @@ def offer(node: Node, data: bytes) -> Offered:
     if not newer:
         return Offered(signed, words, "known")
     with node.store.write() as unit:
-        _keep(node, unit, signed)
+        keep(node, unit, signed)
     return Offered(signed, words, "succeeded")
 
 
@@ -79,7 +80,7 @@ def confirm(node: Node, actor: Actor, name: str) -> SignedCard:
         if data is None:
             raise NotFound(f"no card of {name} is waiting", hint="`comity party import FILE` first")
         signed = party.parse_card(data)
-        _keep(node, unit, signed)
+        keep(node, unit, signed)
         unit.documents.delete(PENDING, name)
         body = {"party": name, "card": signed.digest, "serial": signed.card.serial, "by": actor.user}
         books.record(node, unit, actor.office_id, "home.party", body)
@@ -95,6 +96,11 @@ def refuse(node: Node, actor: Actor, name: str) -> None:
         reason = f"the words did not match, says {actor}"
         unit.quarantine.add(node.now(), PartyId(name), "unverified", reason, data[:EVIDENCE_BYTES_MAX])
         unit.documents.delete(PENDING, name)
+
+
+def history(unit: Unit, name: str) -> list[SignedCard]:
+    """Return every card of a party that was ever in force here, oldest first."""
+    return [party.parse_card(data) for _, data in unit.documents.all(HISTORY, f"{name}/")]
 
 
 def pending(unit: Unit) -> list[SignedCard]:
@@ -114,7 +120,7 @@ def rotate(node: Node, actor: Actor, signed: SignedCard) -> None:
     if not party.check_succession(before, signed):
         raise Misuse("the new card is the one in force")
     with node.store.write() as unit:
-        _keep(node, unit, signed)
+        keep(node, unit, signed)
 
 
 def announce(node: Node, actor: Actor) -> None:

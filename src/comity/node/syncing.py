@@ -13,7 +13,7 @@ from typing import Final
 from comity import canon, limits, party, sync
 from comity.canon import AccordId, Digest, Origin, PartyId
 from comity.errors import ComityError, Conflict, NotFound, Refused, Theirs, TooLarge, Unverified
-from comity.node import forks, holdings, witness
+from comity.node import forks, holdings, parties, witness
 from comity.node.accords import TEXTS, Accords
 from comity.node.arrivals import Arrivals, Kept
 from comity.node.node import CARDS, Node
@@ -106,8 +106,7 @@ class Syncing:
         new = party.parse_card(data)
         with self._node.store.write() as unit:
             if party.check_succession(self._node.card(unit, peer), new):
-                unit.documents.put(CARDS, peer, data)
-                self._node.epoch += 1
+                parties.keep(self._node, unit, new)
 
     def _take_accord(self, offered: sync.AccordHead, wire: Wire) -> None:
         with self._node.store.read() as unit:

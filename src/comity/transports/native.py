@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -27,16 +28,17 @@ from comity.http import problem, signing
 from comity.http.fetch import Fetcher
 from comity.http.tls import TlsPolicy
 from comity.node.node import Node
+from comity.node.serving import Serving
 from comity.party import Card
 from comity.sync import Answer
 
 HEADS: Final = "/comity/v1/heads"
 ASK: Final = "/comity/v1/ask"
 NONCE_BYTES: Final = 18
-WORKERS: Final = 2  # answers worked at together: signatures of one while another reads the store
+WORKERS: Final = 2  # requests worked at: one in its turn, and one that waits for it
 
-Answering: TypeAlias = Callable[[PartyId, sync.AnyRequest], Answer]
-"""What answers a proven party, one request at a time: `Serving.answer`, in its turn."""
+Turn: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Waits until nobody else works at the node: its services share memory."""
 
 
 class NativeWire:
@@ -82,9 +84,9 @@ class NativeWire:
         return Answer(response.body, etag)
 
 
-def application(node: Node, answering: Answering, address: Callable[[], str]) -> Starlette:
+def application(node: Node, serving: Serving, address: Callable[[], str], turn: Turn) -> Starlette:
     """Return the ASGI application that answers other nodes; `address` is this node's own base URL."""
-    door = _Door(node, answering, address)
+    door = _Door(node, serving, address, turn)
     return Starlette(
         routes=[
             Route(HEADS, door.heads, methods=["GET"]),
@@ -94,9 +96,10 @@ def application(node: Node, answering: Answering, address: Callable[[], str]) ->
 
 
 class _Door:
-    def __init__(self, node: Node, answering: Answering, address: Callable[[], str]) -> None:
+    def __init__(self, node: Node, serving: Serving, address: Callable[[], str], turn: Turn) -> None:
         self._node = node
-        self._answering = answering
+        self._serving = serving
+        self._turn = turn
         self._address = address
         self._replays = signing.ReplayCache(node.clock)
         self._workers = ThreadPoolExecutor(WORKERS, "answering")
@@ -124,6 +127,10 @@ class _Door:
         return HttpResponse(answer.body, 200, headers=headers, media_type=sync.MEDIA)
 
     def _work(self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]) -> Answer:
+        with self._turn():
+            return self._in_turn(request, body, read)
+
+    def _in_turn(self, request: HttpRequest, body: bytes, read: Callable[[], sync.AnyRequest]) -> Answer:
         asker = signing.verify_request(
             request.method,
             self._address().rstrip("/") + _target(request),
@@ -133,8 +140,7 @@ class _Door:
             at=self._node.now(),
             seen=self._replays.seen,
         )
-        wanted = read()
-        return self._answering(PartyId(asker), wanted)
+        return self._serving.answer(PartyId(asker), read())
 
     def _key_of(self, name: str) -> bytes | None:
         try:

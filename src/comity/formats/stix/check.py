@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from comity.errors import Malformed
 from comity.formats.observables import Observable
@@ -24,7 +27,7 @@ from comity.limits import STIX_BATCH_OBJECTS, STIX_NAME_CHARS_MAX
 from comity.vocab import Tlp
 
 
-class Checked(NamedTuple):
+class Checked(msgspec.Struct, frozen=True, gc=False):
     """What the views need of an object that passed. Times are of the Unix epoch."""
 
     id: str
@@ -58,17 +61,6 @@ TLP_MARKINGS: Final = {
     "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": Tlp.RED,
 }
 
-# (earlier, later, whether they may be equal), by type; `created` and `modified` hold for all (STIX 2.1 §3.2).
-_ORDERED: Final[dict[str, tuple[str, str, bool]]] = {
-    "indicator": ("valid_from", "valid_until", False),  # §4.7
-    "relationship": ("start_time", "stop_time", False),  # §5.1
-    "observed-data": ("first_observed", "last_observed", True),  # §4.14
-    "network-traffic": ("start", "end", True),  # §6.12
-    **dict.fromkeys(
-        ("campaign", "infrastructure", "intrusion-set", "malware", "sighting", "threat-actor"),
-        ("first_seen", "last_seen", True),
-    ),
-}
 _ADDRESSES: Final = ("ipv4-addr", "ipv6-addr", "mac-addr", "domain-name")
 # What a reference of a cyber-observable object may name (STIX 2.1 §6); the schemas only ask for text.
 _TARGETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -98,7 +90,7 @@ _TARGETS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 _IDENTIFIER: Final = re.compile(
     "[a-z][a-z0-9-]+[a-z0-9]--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-5][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
 )
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - all STIX timestamps are UTC (§2.16)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -144,7 +136,7 @@ def _schema_many(trees: Sequence[Tree | Refusal]) -> list[Kind | Refusal]:
     for name, places in by_type.items():
         kind = schemas.kind(name)
         group: list[Any] = [trees[at] for at in places]
-        good = kind is not None and kind.many.is_valid(group)
+        good = kind is not None and kind.quick.is_valid(group)
         for at, tree in zip(places, group, strict=True):
             verdicts[at] = kind if good else _schema_one(tree, name)
     return verdicts
@@ -158,11 +150,11 @@ def _schema_one(tree: Tree, name: str) -> Kind | Refusal:
     if name == "bundle":
         return refusal("bundle", "a bundle inside a bundle", ident=ident)
     kind = schemas.kind(name) or schemas.custom_kind(observable="created" not in tree and "modified" not in tree)
-    if kind.one.is_valid(tree):
+    if kind.full.is_valid(tree):
         return kind
     if "spec_version" not in tree and "created" in tree:
         return refusal("version", "no spec_version: an object of STIX 2.0, and only 2.1 is read", ident=ident)
-    error = next(iter(kind.one.iter_errors(tree)))
+    error = next(iter(kind.full.iter_errors(tree)))
     place = ".".join(map(str, error.instance_path))
     return refusal("schema", f"{place}: {error.message}" if place else error.message, ident=ident)
 
@@ -187,12 +179,16 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     if not ident.startswith(name + "--"):
         raise _Broken("id", f"the id of a {name} does not begin with {name}--")
     # Where the specification does not know `created`, it is a custom property and may be anything.
-    created = micros(tree["created"]) if kind.dated else None
-    modified = micros(tree["modified"]) if kind.versioned else created
-    if created is not None and modified is not None and modified < created:
-        raise _Broken("order", "modified is before created")
-    start, end = _span(tree, name, kind.times) if kind.times else (None, None)
-    custom = kind.custom or not tree.keys() <= kind.known
+    created = modified = _micros(tree["created"]) if kind.dated else None
+    if created is not None and kind.versioned and tree["modified"] != tree["created"]:
+        modified = _micros(tree["modified"])
+        if modified < created:
+            raise _Broken("order", "modified is before created")
+    start, end = _span(tree, *kind.order) if kind.order else (None, None)
+    for field in kind.times:
+        if field in tree:
+            _micros(tree[field])
+    custom = kind.custom or not kind.known.issuperset(tree)
     if custom or created is None:
         _check_references(tree, name)
     created_by = get("created_by_ref", "")
@@ -201,14 +197,15 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     markings, tlp = _marked(tuple(get("object_marking_refs", ())), tree)
     found, note = observe.of_object(tree)
     label = get("name") or get("value") or get("pattern")
+    is_indicator = name == "indicator"
     return Checked(
         ident,
         name,
         bytes.fromhex(ident[-36:].replace("-", "")),
         created,
         modified or 0,
-        start,
-        end,
+        start if is_indicator else None,
+        end if is_indicator else None,
         get("revoked") is True,
         label[:STIX_NAME_CHARS_MAX] if isinstance(label, str) else "",
         markings,
@@ -220,27 +217,28 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     )
 
 
-@lru_cache(maxsize=4_096)
-def micros(text: str) -> int:
-    """Read a timestamp of the STIX form as microseconds since the epoch; finer digits are cut off."""
-    # A leap second (…:60Z, RFC 3339 §5.6) is read as the second after :59.
-    leap = text[17:19] == "60"
+def _micros(text: str) -> int:
+    """Read a timestamp in the form the schema asks for as microseconds since the epoch; finer digits are cut off."""
     try:
-        since = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text) - _EPOCH
+        return _since_epoch(text[:-1])
     except ValueError as error:
+        if text[17:19] == "60":  # a leap second (RFC 3339 §5.6) is read as the second after :59
+            with suppress(ValueError):
+                return _since_epoch(f"{text[:17]}59{text[19:-1]}") + _MICROSECONDS
         raise _Broken("timestamp", f"{text!r} is not a date") from error
-    return (since.days * 86_400 + since.seconds + leap) * _MICROSECONDS + since.microseconds
 
 
-def _span(tree: Tree, name: str, fields: tuple[str, ...]) -> tuple[int | None, int | None]:
-    """Check the other timestamps and their order; return from when to when an indicator is valid, in seconds."""
-    times = {field: micros(tree[field]) for field in fields if field in tree}
-    if name in _ORDERED:
-        earlier, later, may_equal = _ORDERED[name]
-        start, end = times.get(earlier), times.get(later)
-        if start is not None and end is not None and (end < start or (end == start and not may_equal)):
-            raise _Broken("order", f"{later} is {'before' if end < start else 'not after'} {earlier}")
-    start, end = times.get("valid_from"), times.get("valid_until")
+def _since_epoch(text: str) -> int:
+    since = datetime.fromisoformat(text) - _EPOCH  # both without a zone, which would cost as much as the rest
+    return (since.days * 86_400 + since.seconds) * _MICROSECONDS + since.microseconds
+
+
+def _span(tree: Tree, earlier: str, later: str, may_equal: bool) -> tuple[int | None, int | None]:
+    """Return two timestamps in seconds, rounded down; None for an absent one."""
+    start = _micros(tree[earlier]) if earlier in tree else None
+    end = _micros(tree[later]) if later in tree else None
+    if start is not None and end is not None and (end < start or (end == start and not may_equal)):
+        raise _Broken("order", f"{later} is {'before' if end < start else 'not after'} {earlier}")
     return None if start is None else start // _MICROSECONDS, None if end is None else end // _MICROSECONDS
 
 

@@ -41,31 +41,27 @@ _DESCRIPTIVE: Final = frozenset(
     )
 )
 _HASHES: Final = {
-    "MD5": 32,
-    "SHA1": 40,
-    "SHA224": 56,
-    "SHA256": 64,
-    "SHA384": 96,
-    "SHA512": 128,
-    "SHA3224": 56,
-    "SHA3256": 64,
-    "SHA3384": 96,
-    "SHA3512": 128,
-    "RIPEMD160": 40,
-    "WHIRLPOOL": 128,
+    "SSDEEP": re.compile("[a-zA-Z0-9/+:.]{1,128}"),
+    **{
+        name: re.compile(f"[0-9a-fA-F]{{{length}}}")
+        for length, names in {
+            32: ("MD5",),
+            40: ("SHA1", "RIPEMD160"),
+            56: ("SHA224", "SHA3224"),
+            64: ("SHA256", "SHA3256"),
+            96: ("SHA384", "SHA3384"),
+            128: ("SHA512", "SHA3512", "WHIRLPOOL"),
+        }.items()
+        for name in names
+    },
 }
-_HEXADECIMAL: Final = re.compile("[0-9a-fA-F]+")
-_SSDEEP: Final = re.compile("[a-zA-Z0-9/+:.]{1,128}")
+_ANYTHING: Final = re.compile(".*", re.DOTALL)
 _INDEXED_HASHES: Final = frozenset({"MD5", "SHA1", "SHA256", "SHA512"})
 
 
-def hash_fits(path: str, value: str) -> bool:
-    """Whether `value` can be a hash of the algorithm that the last step of `path` names, if it names one."""
-    name = path.rpartition(".")[2].upper().replace("-", "")
-    if name == "SSDEEP":
-        return _SSDEEP.fullmatch(value) is not None
-    length = _HASHES.get(name)
-    return length is None or (len(value) == length and _HEXADECIMAL.fullmatch(value) is not None)
+def hash_form(path: str) -> re.Pattern[str]:
+    """Return what a hash of the algorithm looks like that the last step of `path` names; anything, if it names none."""
+    return _HASHES.get(path.rpartition(".")[2].upper().replace("-", ""), _ANYTHING)
 
 
 @lru_cache(maxsize=1024)

@@ -158,22 +158,22 @@ def simple(text: str) -> tuple[Equality, ...] | None:
 
 
 def _equality(kind: str, path: str, value: str) -> Equality | None:
-    steps, hashed = _plain_path(kind, path)
-    if not steps or (hashed and not paths.hash_fits(steps, value)):
+    steps, form = _plain_path(kind, path)
+    if not steps or (form is not None and not form.fullmatch(value)):
         return None
     return Equality(kind, steps, value)
 
 
 @lru_cache(maxsize=1_024)
-def _plain_path(kind: str, path: str) -> tuple[str, bool]:
-    """Return a path's text, empty where the grammar has no such path, and whether it names a hash."""
+def _plain_path(kind: str, path: str) -> tuple[str, re.Pattern[str] | None]:
+    """Return a path's text, empty where the grammar has no such path, and what its values have to look like."""
     try:
         parser = _Parser(_tokens(f"{kind}:{path}"))
         parsed = parser.path()
         parser.end()
     except Malformed:
-        return "", False
-    return parsed.text(), "hashes" in parsed.steps
+        return "", None
+    return parsed.text(), paths.hash_form(parsed.text()) if "hashes" in parsed.steps else None
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -396,8 +396,9 @@ def _unquoted(text: str) -> str:
 def _check_hash(path: Path, values: tuple[Literal, ...]) -> None:
     if "hashes" not in path.steps or not isinstance(path.steps[-1], str):
         return
+    form = paths.hash_form(path.steps[-1])
     for kind, value in values:
-        if not paths.hash_fits(path.steps[-1], value if kind == "string" and isinstance(value, str) else ""):
+        if not form.fullmatch(value if kind == "string" and isinstance(value, str) else ""):
             raise Malformed(f"pattern: {value!r} is not a hash of the kind {path.steps[-1]}")
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,21 @@ _PACKAGE: Final = "stix2validator"
 _FOLDERS: Final = ("sdos", "sros", "observables")
 _OTHER_TYPES: Final = ("marking-definition", "language-content", "extension-definition")
 _TIMESTAMP: Final = "timestamp.json"
+_CUSTOM_RULES: Final = "properties"  # the schema with what is asked of every property, also a custom one
+_SOMETHING: Final = "^([a-z][a-z0-9_]{2,249})|id$"  # in it: a value that is neither null nor an empty array
+_SCALARS: Final = frozenset({"string", "integer", "number", "boolean", "object"})
+_TAKEN_APART: Final = frozenset({"$id", "$schema", "title", "description", "properties", "allOf", "definitions"})
+# STIX 2.1 §4 to §6, by type; that `modified` is not before `created` holds for all (§3.2).
+_ORDER: Final[dict[str, tuple[str, str, bool]]] = {
+    "indicator": ("valid_from", "valid_until", False),  # §4.7
+    "relationship": ("start_time", "stop_time", False),  # §5.1
+    "observed-data": ("first_observed", "last_observed", True),  # §4.14
+    "network-traffic": ("start", "end", True),  # §6.12
+    **dict.fromkeys(
+        ("campaign", "infrastructure", "intrusion-set", "malware", "sighting", "threat-actor"),
+        ("first_seen", "last_seen", True),
+    ),
+}
 _REPORTS: Final = ("apt1.json", "poisonivy.json")
 
 
@@ -30,10 +47,11 @@ _REPORTS: Final = ("apt1.json", "poisonivy.json")
 class Kind:
     """A type's schema, compiled, and what it says of the type's properties."""
 
-    one: jsonschema_rs.Validator  # takes an object
-    many: jsonschema_rs.Validator  # takes a list of objects: one call for a batch
+    full: jsonschema_rs.Validator  # the schema of OASIS; takes an object
+    quick: jsonschema_rs.Validator  # takes a list of objects; what it takes the other does too, see `_quick`
     known: frozenset[str]  # properties the specification gives the type
-    times: tuple[str, ...]  # those of them that are timestamps, besides `created` and `modified`
+    order: tuple[str, str, bool] | None  # two timestamps: the earlier, the later, whether they may be equal
+    times: tuple[str, ...]  # the other timestamps, besides `created` and `modified`
     dated: bool  # `created` is required
     versioned: bool  # `modified` too
     custom: bool  # the schema of custom types
@@ -96,17 +114,15 @@ def _registry() -> jsonschema_rs.Registry:
 def _compiled(name: str) -> Kind:
     schema = _schemas()[name]
     properties = _properties(schema)
+    order = _ORDER.get(name)
+    read_elsewhere = {"created", "modified", *(order or ())}
+    times = [field for field, shapes in properties.items() if _TIMESTAMP in json.dumps(shapes)]
     return Kind(
-        one=_validator({"$ref": schema["$id"]}),
-        many=_validator({"type": "array", "items": {"$ref": schema["$id"]}}),
+        full=_validator({"$ref": schema["$id"]}),
+        quick=_validator({"type": "array", "items": _quick(schema)}),
         known=frozenset(properties),
-        times=tuple(
-            sorted(
-                field
-                for field, shapes in properties.items()
-                if field not in {"created", "modified"} and _TIMESTAMP in json.dumps(shapes)
-            )
-        ),
+        order=order,
+        times=tuple(sorted(set(times) - read_elsewhere)),
         dated="created" in properties,
         versioned="modified" in properties,
         custom=name not in _types(),
@@ -123,14 +139,67 @@ def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
         raise Fault(f"a STIX 2.1 schema cannot be compiled: {error}", hint="reinstall stix2-validator") from error
 
 
-def _properties(schema: dict[str, Any]) -> dict[str, list[Any]]:
-    """Return the properties that a schema and the common ones it extends name, each with what is asked of it."""
-    found: dict[str, list[Any]] = {}
-    if "$ref" in schema:
-        return _properties(_schemas()[Path(schema["$ref"]).stem])
+def _parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a schema and those it extends, down to the rules for custom properties, which are left out."""
+    yield schema
     for part in schema.get("allOf", ()):
-        for name, shapes in _properties(part).items():
-            found.setdefault(name, []).extend(shapes)
-    for name, shape in schema.get("properties", {}).items():
-        found.setdefault(name, []).append(shape)
+        name = Path(part.get("$ref", "")).stem
+        if name != _CUSTOM_RULES:
+            yield from _parts(_schemas()[name] if name else part)
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the properties that a schema and those it extends name, each with what is asked of it."""
+    found: dict[str, list[Any]] = {}
+    for part in _parts(schema):
+        for name, shape in part.get("properties", {}).items():
+            found.setdefault(name, []).append(shape)
+        for name in _chosen(part):
+            found.setdefault(name, [])
     return found
+
+
+def _chosen(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the properties that only the alternatives within a schema name, such as `is_family` of malware."""
+    for choice in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        yield from choice.get("properties", ())
+        yield from _chosen(choice)
+
+
+def _quick(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that takes no custom property and of the others asks all that the full one asks.
+
+    The full one tries three patterns on the name of every property and then six types on its value, which is
+    half its work. Here names are a closed list, whose members were tried once; the rest is the same.
+    """
+    rules = _schemas()[_CUSTOM_RULES]["patternProperties"]
+    properties = {
+        name: {"allOf": [*shapes, *(rule for pattern, rule in rules.items() if re.search(pattern, name))]}
+        for name, shapes in _properties(schema).items()
+    }
+    for shape in properties.values():
+        shape["allOf"] = [part for part in shape["allOf"] if not _follows(part, shape["allOf"])]
+    rest = [{word: rule for word, rule in part.items() if word not in _TAKEN_APART} for part in _parts(schema)]
+    return {
+        "$id": schema["$id"].replace(".json", "-quick.json"),  # beside the full one: relative references stay right
+        "properties": {name: shape for name, shape in properties.items() if shape["allOf"]},
+        "additionalProperties": False,
+        "allOf": rest,
+        "definitions": schema.get("definitions", {}),
+    }
+
+
+def _follows(rule: Any, shapes: list[Any]) -> bool:
+    """Whether a rule only says that a value is something, and another shape says more closely what."""
+    return rule == _schemas()[_CUSTOM_RULES]["patternProperties"][_SOMETHING] and any(map(_is_something, shapes))
+
+
+def _is_something(shape: dict[str, Any]) -> bool:
+    """Whether a shape leaves no room for null or an empty array."""
+    if "$ref" in shape:
+        name = Path(shape["$ref"]).stem
+        return name in _schemas() and _is_something(_schemas()[name])
+    if "allOf" in shape and any(map(_is_something, shape["allOf"])):
+        return True
+    kind = shape.get("type")
+    return kind in _SCALARS or (kind == "array" and shape.get("minItems", 0) > 0)

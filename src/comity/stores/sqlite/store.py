@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -74,10 +74,11 @@ class SqliteStore:
             connection = self._open()
             schema.recognise(connection)  # before anything of the file is changed
             self._configure(connection)
+            settle(connection)
             schema.prepare(connection, views)
         except BaseException as error:
             if connection is not None:
-                connection.close(True)
+                _close(connection)
             if isinstance(error, apsw.Error):
                 raise translate(error) from error
             raise
@@ -92,7 +93,7 @@ class SqliteStore:
             self._check_open()
             self._local.writing = True
             try:
-                unit = self._writer = self._writer or SqliteUnit(self._connect())
+                unit = self._writer = self._writer or self._begin_anew()
                 unit.connection.execute("BEGIN IMMEDIATE")
                 yield unit
                 unit.connection.execute("COMMIT")
@@ -103,6 +104,15 @@ class SqliteStore:
                 raise
             finally:
                 self._local.writing = False
+
+    def _begin_anew(self) -> SqliteUnit:
+        connection = self._connect()
+        try:
+            settle(connection)
+        except apsw.Error:
+            _close(connection)
+            raise
+        return SqliteUnit(connection)
 
     def _undo(self, *, lasting: bool) -> None:
         """Undo the unit; after an error of the database its connection goes too: what is true is on the disk."""
@@ -119,7 +129,7 @@ class SqliteStore:
             unit.entries.forget()
         else:
             self._writer = None
-            unit.connection.close(True)
+            _close(unit.connection)
 
     @contextmanager
     def read(self) -> Iterator[SqliteUnit]:
@@ -148,8 +158,8 @@ class SqliteStore:
             except apsw.Error as error:
                 raise translate(error) from error
             unit = self._local.reader = SqliteUnit(connection)
-            with self._lock:
-                self._readers.append(connection)
+            # Without the lock: the thread that writes may hold it, and an append is one step.
+            self._readers.append(connection)
         return unit
 
     def check(self) -> Sequence[str]:
@@ -168,9 +178,9 @@ class SqliteStore:
                 return
             self._closed = True
             for connection in self._readers:
-                connection.close(True)
+                _close(connection)
             if self._writer is not None:
-                self._writer.connection.close(True)
+                _close(self._writer.connection)
             os.close(self._holder)
 
     def _check_open(self) -> None:
@@ -208,10 +218,29 @@ def open_store(
     return SqliteStore(Path(path), views, durability, vfs)
 
 
+def settle(connection: apsw.Connection) -> None:
+    """Write back and empty the write-ahead log, before anything is built on what was found in it.
+
+    A sync that failed may leave pages that the system shows but never writes. What a new connection finds in
+    the log may be such pages; copied to the database and synced, they are on the disk for certain.
+    """
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[misc]
+    if busy:
+        raise apsw.BusyError("a reader holds what has to be written back first")
+
+
+def _close(connection: apsw.Connection) -> None:
+    # Closing may write the WAL back. That this fails loses nothing: it is done again when the file is next opened.
+    with suppress(apsw.Error):
+        connection.close(True)
+
+
 def _claim(path: Path) -> int:
     """Take the writer's lock beside the file: the kernel lets go of it whatever happens to this process."""
     try:
         holder = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # SQLite would make the file readable to all, and gives its companions the rights that the file has.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise Fault(f"{path} cannot be opened: {error.strerror}", hint="check the directory and its owner") from error
     try:

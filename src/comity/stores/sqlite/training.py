@@ -32,7 +32,7 @@ _CLASS_OF: Final[Mapping[int, bytes]] = {byte: kind for kind in _CLASSES for byt
 def train(samples: Sequence[bytes]) -> bytes:
     """Return a dictionary for bodies like these; empty where they have too little in common for one."""
     try:
-        trained = zstandard.train_dictionary(DICTIONARY_BYTES, anonymous(samples), level=LEVEL)
+        trained = zstandard.train_dictionary(DICTIONARY_BYTES, [*anonymous(samples)], level=LEVEL)
     except zstandard.ZstdError:
         return b""
     return trained.as_bytes()

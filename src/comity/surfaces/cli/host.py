@@ -7,12 +7,16 @@ serves, it is the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from comity.surfaces.cli.founding import Founding
 from comity.surfaces.cli.verbs import A, Progress, R, Verb
 from comity.surfaces.cli.verbs.party import PartyShown
+
+if TYPE_CHECKING:
+    from comity.surfaces.cli.desk import Desk
 
 
 class Host(Protocol):
@@ -29,3 +33,6 @@ class Host(Protocol):
 
     def time_zone(self, home: Path) -> str:
         """Return the time zone in which times are shown."""
+
+    def desk(self, home: Path) -> AbstractContextManager[Desk]:
+        """Open a node that nobody serves, in this process: for what no command does. Raises `Conflict`, `NotFound`."""

@@ -7,7 +7,7 @@ import threading
 from comity.canon import Origin
 from comity.errors import Conflict, NotFound
 from comity.node.ports import LogState, Store
-from comity.testing.contract.samples import ARCADIA, ORIGIN, grown, open_log, payload, raises
+from comity.testing.contract.samples import ARCADIA, ORIGIN, extend, grown, open_log, payload, raises
 
 
 class LogsContract:
@@ -95,3 +95,20 @@ class LogsContract:
                 with raises(Conflict):
                     unit.logs.set_state(log_id, LogState.OPEN)
             assert unit.logs.get(log_id).state is LogState.FROZEN
+
+    def test_own_logs_that_grew_wait_for_their_signature(self, store: Store) -> None:
+        signed = grown(store, [payload(0)], Origin("cert.arcadia.example/accord/signed/1"))
+        frozen = grown(store, [payload(0)], Origin("cert.arcadia.example/accord/frozen/1"))
+        closed = grown(store, [payload(0)], Origin("cert.arcadia.example/accord/closed/1"))
+        grew = grown(store, [payload(0), payload(1)], ORIGIN)
+        with store.write() as unit:
+            open_log(unit, Origin("cert.arcadia.example/accord/empty/1"))
+            theirs = open_log(unit, Origin("cert.borealia.example/accord/signed/1"), own=False)
+            extend(unit, theirs, [payload(0)])
+            unit.logs.sign(signed, 1, b"one")
+            unit.logs.sign(grew, 1, b"one")
+            unit.logs.set_state(frozen, LogState.FROZEN)
+            unit.logs.set_state(closed, LogState.CLOSED)
+            assert {log.id for log in unit.logs.unsigned()} == {grew, closed}
+            unit.logs.sign(grew, 2, b"two")
+            assert {log.id for log in unit.logs.unsigned()} == {closed}

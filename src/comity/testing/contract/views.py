@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from comity.errors import Misuse
 from comity.node.ports import Store, position
-from comity.testing.contract.samples import OBJECTS, PAIRS, RETRACTED, VALUES, grown, payload
+from comity.testing.contract.samples import OBJECTS, PAIRS, RETRACTED, VALUES, grown, payload, raises
 from comity.view import Row
 from comity.vocab import Held
 
@@ -56,6 +57,14 @@ class ViewsContract:
                 unit.views.clear(view)
                 assert unit.views.count(view) == 0
 
+    def test_rows_are_deleted_by_their_key(self, store: Store) -> None:
+        with store.write() as unit:
+            for view, rows in ((OBJECTS, OBJECT_ROWS), (VALUES, VALUE_ROWS)):
+                unit.views.put(view, rows)
+                unit.views.delete(view, [rows[0], rows[3], (position(9, 9), *rows[0][1:])])
+                kept = [rows[1], rows[2], rows[4]]
+                assert sorted(unit.views.scan(view, 0, 2**62, limit=9), key=repr) == sorted(kept, key=repr)
+
     def test_a_scan_is_ascending_inclusive_and_limited(self, store: Store) -> None:
         with store.write() as unit:
             unit.views.put(OBJECTS, OBJECT_ROWS[::-1])
@@ -76,6 +85,9 @@ class ViewsContract:
             assert list(unit.views.find(OBJECTS, {"uuid": b"u" * 16, "until": 5}, limit=9)) == same[1:]
             assert list(unit.views.find(OBJECTS, {"name": "a"}, limit=9)) == [OBJECT_ROWS[0], OBJECT_ROWS[2]]
             assert list(unit.views.find(OBJECTS, {"name": "A"}, limit=9)) == []
+            assert list(unit.views.find(OBJECTS, {"name": None}, limit=9)) == [OBJECT_ROWS[3]]
+            with raises(Misuse):
+                unit.views.find(OBJECTS, {"colour": 1}, limit=9)
 
     def test_find_many_finds_the_rows_of_any_of_many_values(self, store: Store) -> None:
         chance = random.Random(3)
@@ -91,6 +103,9 @@ class ViewsContract:
             ]
             assert sorted(unit.views.find_many(OBJECTS, "name", ["n7", "n", "N8"])) == [(7, keys[7], 14, "n7")]
             assert list(unit.views.find_many(VALUES, "key", [])) == []
+            assert list(unit.views.find_many(VALUES, "key", [keys[1], None, keys[1]])) == [(1, keys[1])]
+            with raises(Misuse):
+                unit.views.find_many(VALUES, "colour", [1])
 
     def test_a_clustered_view_keeps_one_row_per_key_and_position(self, store: Store) -> None:
         rows = [(1, "o1", "b", 5), (1, "o2", "b", 6), (2, "o1", "b", 7), (2, "o1", "c", 7)]
@@ -116,6 +131,7 @@ class ViewsContract:
                 (unit.lookups.one(VALUES, OBJECTS, key[3]), set()),
                 (unit.lookups.many(VALUES, OBJECTS, key[:2]), {p for p in pairs if p[1] in key[:2]}),
                 (unit.lookups.many(VALUES, OBJECTS, key), set(pairs)),
+                (unit.lookups.many(VALUES, OBJECTS, [key[1], key[1]]), {(1, key[1]), (5, key[1])}),
                 (unit.lookups.many(VALUES, OBJECTS, []), set()),
             ):
                 assert {(sight.position - position(log_id, 0), sight.value) for sight in sights} == wanted

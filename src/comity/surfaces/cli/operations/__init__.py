@@ -22,7 +22,9 @@ def find(name: str) -> AnyOperation:
             if operation.verb.name == name:
                 found: AnyOperation = operation
                 return found
-    raise NotFound(f"this node knows no operation {name!r}", hint="the command line is of another version than the node")
+    raise NotFound(
+        f"this node knows no operation {name!r}", hint="the command line is of another version than the node"
+    )
 
 
 def perform(desk: Desk, operation: AnyOperation, ask: bytes) -> bytes:

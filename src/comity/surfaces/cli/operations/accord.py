@@ -12,7 +12,7 @@ from comity.accord import Accord, Member, SignedText
 from comity.canon import AccordId, Digest
 from comity.errors import Misuse, NotFound
 from comity.limits import ACCORD_BYTES_MAX
-from comity.node import accords
+from comity.node import accords, parties
 from comity.node.node import Node
 from comity.node.ports import Unit
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
@@ -67,7 +67,7 @@ def _toml(text: str) -> str:
 
 
 def _next_version(found: Accord, node: Node, unit: Unit, joining: tuple[str, ...]) -> str:
-    """Return the text in force with the version counted up, its parent named, and newcomers added."""
+    """Return the text in force as its next version: its parent named, today's root keys, newcomers added."""
     current = found.current
     text = current.data.decode("utf-8")
     text = re.sub(r"(?m)^parent\s*=.*\n", "", text)
@@ -75,6 +75,8 @@ def _next_version(found: Accord, node: Node, unit: Unit, joining: tuple[str, ...
     text, changed = re.subn(r"(?m)^version\s*=\s*\d+[ \t]*$", line, text, count=1)
     if not changed:
         raise Misuse("the text in force has no line `version = …` to count up", hint="write the next version by hand")
+    for old in current.text.member:
+        text = text.replace(old.root, _member(node, unit, old.party).root)
     for party in joining:
         member = _member(node, unit, party)
         text += f'\n[[member]]\nparty = "{member.party}"\nroot = "{member.root}"\n'
@@ -158,7 +160,10 @@ def _root(node: Node, unit: Unit, member: Member) -> str:
         held = node.card(unit, member.party).card.keys.root
     except NotFound:
         return "no card held"
-    return "as on its card" if held == member.root else "NOT the key on its card"
+    if held == member.root:
+        return "as on its card"
+    earlier = {card.card.keys.root for card in parties.history(unit, member.party)}
+    return "of an earlier card" if member.root in earlier else "NOT the key on its card"
 
 
 def _text(desk: Desk, unit: Unit, ask: verbs.Text) -> SignedText:
@@ -236,7 +241,9 @@ def amend(desk: Desk, ask: verbs.Text) -> verbs.Signed:
         actor = actor_of(desk, unit, ask)
         text = accord.parse_text(_plain(ask.text.encode()))
         if not text.text.parent:
-            raise Misuse("this is a first text, not an amendment", hint="`comity accord draft --amends NAME` begins one")
+            raise Misuse(
+                "this is a first text, not an amendment", hint="`comity accord draft --amends NAME` begins one"
+            )
         now = known.get(unit, text.text.id)
         if text.text.parent != now.current.digest:
             raise Misuse(
@@ -261,7 +268,7 @@ def ballot(desk: Desk, ask: verbs.Ballot) -> Done:
             raise Misuse(f"{ask.name} awaits signatures, not ballots", hint=f"`comity accord sign {ask.name}`")
         known.ballot(unit, actor, text.digest, yes=ask.yes)
         now = known.get(unit, ask.name)
-    word = "yes" if ask.yes else "no"
+    word = "Yes" if ask.yes else "No"
     state = "which is in force now" if now.current.digest == text.digest else "which is not in force yet"
     return Done(f"{word} to version {text.text.version} of {ask.name}, {state}", str(actor))
 
@@ -284,7 +291,7 @@ def withdraw(desk: Desk, ask: verbs.Named) -> Done:
     with node.store.write() as unit:
         actor = actor_of(desk, unit, ask)
         desk.services.accords.withdraw(unit, ask.name)
-    return Done(f"the text of {ask.name} is withdrawn here", str(actor))
+    return Done(f"The text of {ask.name} is withdrawn here", str(actor))
 
 
 # -- showing -----------------------------------------------------------------------

@@ -161,5 +161,3 @@ def _fits(services: Services, unit: Unit, at: int, choice: Choice, code: int | N
         return True
     rows = unit.views.scan(intel.OBJECT, at, at, limit=1)
     return bool(rows) and rows[0][2] == code
-
-

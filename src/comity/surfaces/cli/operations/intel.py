@@ -217,7 +217,9 @@ def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
 def _id_at(desk: Desk, unit: Unit, witness: Witness) -> str:
     rows = unit.views.scan(intel.OBJECT, witness.position, witness.position, limit=1)
     if not rows or not isinstance(rows[0][1], bytes):
-        raise NotFound("this statement is no object of intelligence", hint="`comity log prove` writes it with its proof")
+        raise NotFound(
+            "this statement is no object of intelligence", hint="`comity log prove` writes it with its proof"
+        )
     return f"{intel.type_name(int(rows[0][2] or 0))}--{uuid.UUID(bytes=rows[0][1])}"
 
 

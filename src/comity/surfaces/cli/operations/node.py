@@ -26,7 +26,7 @@ def sync(desk: Desk, ask: verbs.Sync) -> verbs.Synced:
     wires = desk.wires(ask.parties)
     for number, (peer, wire) in enumerate(wires.items()):
         desk.report(f"pulling from {peer}", number, len(wires))
-        pulls.pull(desk.services, peer, wire, lambda origin, done, total: desk.report(origin, done, total))
+        pulls.pull(desk.services, peer, wire, desk.report)
         desk.pause()
     with desk.services.node.store.read() as unit:
         return verbs.Synced(tuple(_pulled(record) for record in pulls.last(unit) if record.party in wires))

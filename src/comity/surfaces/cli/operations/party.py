@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from comity import canon, party
+from comity import party
 from comity.canon import PartyId
-from comity.errors import Malformed, Misuse, NotFound, Refused
+from comity.errors import Malformed, Misuse, Refused
 from comity.node import generations, parties
 from comity.node.node import Node
 from comity.node.ports import LogState, Unit
@@ -45,7 +45,7 @@ def confirm(desk: Desk, ask: verbs.Confirm) -> Done:
     if waiting is not None and ask.words:
         _compare(waiting, ask.words)
     signed = parties.confirm(node, actor, ask.party)
-    return Done(f"card {signed.card.serial} of {signed.card.party} is confirmed", str(actor))
+    return Done(f"Card {signed.card.serial} of {signed.card.party} is confirmed", str(actor))
 
 
 def _compare(waiting: SignedCard, heard: str) -> None:
@@ -67,7 +67,7 @@ def refuse(desk: Desk, ask: verbs.Named) -> Done:
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
     parties.refuse(node, actor, ask.party)
-    return Done(f"the card of {ask.party} is refused and kept as evidence", str(actor))
+    return Done(f"The card of {ask.party} is refused and kept as evidence", str(actor))
 
 
 def list_(desk: Desk, ask: Nothing) -> verbs.PartiesShown:
@@ -133,7 +133,13 @@ def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:
         node,
         actor,
         Correspondent(
-            str(actor.office), ask.name, ask.jurisdiction, ceiling, ask.client, tuple(sorted(ask.communities)), ask.terms
+            str(actor.office),
+            ask.name,
+            ask.jurisdiction,
+            ceiling,
+            ask.client,
+            tuple(sorted(ask.communities)),
+            ask.terms,
         ),
     )
     return Done(f"{name} is registered up to TLP:{ceiling}", str(actor))
@@ -145,7 +151,9 @@ def correspondents(desk: Desk, ask: Nothing) -> verbs.CorrespondentsShown:
         found = parties.correspondents(unit)
     return verbs.CorrespondentsShown(
         tuple(
-            verbs.CorrespondentShown(f"{c.office}~{c.name}", c.jurisdiction, c.ceiling, c.client, c.communities, c.terms)
+            verbs.CorrespondentShown(
+                f"{c.office}~{c.name}", c.jurisdiction, c.ceiling, c.client, c.communities, c.terms
+            )
             for c in found
         )
     )

@@ -14,6 +14,7 @@ import msgspec
 from comity.accord import Accord
 from comity.acts import Standing
 from comity.errors import Fault, Misuse
+from comity.formats import observables
 from comity.formats.stix import check
 from comity.formats.stix.report import Refusal
 from comity.node import exporting
@@ -223,7 +224,9 @@ def _write_values(desk: Desk, unit: Unit, exported: Exported, form: str, file: I
     for at, checked in _objects(desk, unit, exported.places):
         marking = marking_text(_header(desk, unit, at)[0].marking)
         for observable in checked.observables:
-            if not observable.value.isprintable() or (form == "txt" and observable in written):
+            if not observable.value.isprintable() or (
+                form == "txt" and (observable in written or observable.kind in observables.FREE_KINDS)
+            ):
                 continue
             written[observable] = None
             if form == "txt":

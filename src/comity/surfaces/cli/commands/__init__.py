@@ -1,0 +1,1 @@
+"""The commands: what is typed to what is asked, and answers to lines. One module per subject."""

@@ -1,0 +1,117 @@
+"""`comity retract`, `narrow`, `consent`, `erase`, `compliance`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from comity.errors import Misuse
+from comity.surfaces.cli.markings import instant
+from comity.surfaces.cli.session import Session, columns
+from comity.surfaces.cli.shape import command
+from comity.surfaces.cli.verbs import release as verbs
+
+OBJECTS = click.argument("names", nargs=-1, required=True, metavar="OBJECT…")
+
+
+@command(
+    "retract", example="comity retract indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --reason 'a false positive'"
+)
+@OBJECTS
+@click.option("--reason", required=True, help="Goes on record and to whoever holds them.")
+def retract(session: Session, names: tuple[str, ...], reason: str) -> None:
+    """Say that you no longer stand by objects: whoever holds them stops using them, and answers.
+
+    Nothing stops a retraction on its way: no ceiling, no suspension. Who passed an object on passes this on too.
+    """
+    done = session.ask(verbs.RETRACT, verbs.Retract(names=names, reason=reason, **session.who))
+    session.put(done, _acted_lines(session, done))
+
+
+@command("narrow", example="comity narrow evil.example --tlp RED --to cert.borealia.example/csirt/duty")
+@OBJECTS
+@click.option("--tlp", default="", metavar="TLP", help="The new, stricter label.")
+@click.option("--pap", default="", metavar="PAP", help="The new, stricter label.")
+@click.option("--to", multiple=True, metavar="AUDIENCE", help="From now on only these.")
+@click.option("--no-onward", is_flag=True, help="Holders pass them on to nobody any more.")
+@click.option("--revoke", multiple=True, metavar="AUDIENCE", help="Withdraw a consent to this audience.")
+@click.option("--reason", default="", help="Goes on record and to whoever holds them.")
+def narrow(
+    session: Session,
+    names: tuple[str, ...],
+    tlp: str,
+    pap: str,
+    to: tuple[str, ...],
+    no_onward: bool,
+    revoke: tuple[str, ...],
+    reason: str,
+) -> None:
+    """Make the marking of your objects narrower, wherever they went. It cannot be made wider again."""
+    if not (tlp or pap or to or no_onward or revoke):
+        raise Misuse("nothing is narrowed", hint="--tlp, --pap, --to, --no-onward or --revoke")
+    ask = verbs.Narrow(
+        names=names, tlp=tlp, pap=pap, to=to, onward=not no_onward, revoke=revoke, reason=reason, **session.who
+    )
+    done = session.ask(verbs.NARROW, ask)
+    session.put(done, _acted_lines(session, done))
+
+
+@command("consent", example="comity consent evil.example --to cert.cascadia.example/csirt --until 2027-01-31")
+@OBJECTS
+@click.option("--to", multiple=True, required=True, metavar="AUDIENCE", help="To whom holders may pass them on.")
+@click.option("--until", default="", metavar="TIME", help="Until when.  [default: until you withdraw it]")
+def consent(session: Session, names: tuple[str, ...], to: tuple[str, ...], until: str) -> None:
+    """Consent that holders pass your shared objects on to somebody; `comity narrow --revoke` withdraws it."""
+    ask = verbs.Consent(names=names, to=to, until=instant(session, until), **session.who)
+    done = session.ask(verbs.CONSENT, ask)
+    session.put(done, _acted_lines(session, done))
+
+
+@command("erase", example="comity erase indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --basis 'GDPR art. 17'")
+@OBJECTS
+@click.option("--basis", required=True, help="The legal basis; goes on record and to whoever holds them.")
+@click.option("--reason", default="", help="Further words.")
+def erase(session: Session, names: tuple[str, ...], basis: str, reason: str) -> None:
+    """Have objects' bytes erased here and at every honest holder, which answers. Proofs of the rest keep holding.
+
+    This is a duty with receipts, not magic: a dishonest holder can keep a copy, and you will see that it is silent.
+    """
+    done = session.ask(verbs.ERASE, verbs.Erase(names=names, basis=basis, reason=reason, **session.who))
+    session.put(done, _acted_lines(session, done))
+
+
+@command("compliance", example="comity compliance indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f")
+@OBJECTS
+def compliance(session: Session, names: tuple[str, ...]) -> None:
+    """Show who holds your objects, and who has answered the newest act about them.
+
+    complied: it has the act and keeps to it. holds-the-act: it has it, the bytes are not gone yet. witnessed: it has
+    signed for your log up to the act. silent: nothing was heard.
+    """
+    found = session.ask(verbs.COMPLIANCE, verbs.Compliance(names=names, **session.who))
+    session.put(
+        found, answer_lines(session, found.answers) or ["They were stated in no accord: nobody has them from you."]
+    )
+
+
+def _acted_lines(session: Session, done: verbs.Acted) -> Iterator[str]:
+    objects = "1 record" if done.objects == 1 else f"{done.objects} records"
+    yield f"{done.act}: {objects}. On record: {done.by}."
+    yield from (f"  {origin}" for origin in done.logs)
+    yield from answer_lines(session, done.answers)
+
+
+def answer_lines(session: Session, answers: Sequence[verbs.CompliedShown]) -> list[str]:
+    """Return who has answered, as aligned lines."""
+    return columns(
+        (
+            f"  {a.party}",
+            a.answer,
+            f"{a.act or 'no act'} in {a.accord}",
+            f"has: {a.held or 'not told'}",
+            session.time(a.at),
+            a.statement,
+        )
+        for a in answers
+    )

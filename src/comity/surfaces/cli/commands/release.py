@@ -1,0 +1,184 @@
+"""`comity share`, `explain`, `export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+import click
+
+from comity.surfaces.cli.files import output_path
+from comity.surfaces.cli.markings import instant, marking_options, said
+from comity.surfaces.cli.session import Session, columns
+from comity.surfaces.cli.shape import command
+from comity.surfaces.cli.verbs import release as verbs
+
+F = TypeVar("F", bound=Callable[..., object])
+NOTHING_WENT: Final = 1  # exit code: carried out, and nothing was allowed to go
+PURPOSES: Final = ("read", "sensor", "lookup")
+
+
+def choice_options(function: F) -> F:
+    """Add the options that say which objects are meant."""
+    for option in (
+        click.argument("names", nargs=-1, metavar="[OBJECT…]"),
+        click.option("--value", "values", multiple=True, help="Objects about this value."),
+        click.option(
+            "--since", default="", metavar="TIME", help="Objects collected since: 2026-11-24, or 36h for ago."
+        ),
+        click.option("--type", "kind", default="", metavar="TYPE", help="Objects of this STIX type, e.g. indicator."),
+        click.option("--source", default="", metavar="NAME", help="Objects from this source."),
+    ):
+        function = option(function)
+    return function
+
+
+@command(
+    "share",
+    example="comity share --accord three-shores indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f\n"
+    'comity share --accord three-shores --source "ESET public" --type indicator --since 7d --dry-run',
+)
+@click.option("--accord", required=True, metavar="ACCORD", help="Where to state them.")
+@choice_options
+@marking_options
+@click.option("--flash", is_flag=True, help="An alert: it overtakes everything else on its way.")
+@click.option("--dry-run", is_flag=True, help="Say what would be decided for whom, and state nothing.")
+def share(
+    session: Session,
+    accord: str,
+    names: tuple[str, ...],
+    source: str,
+    kind: str,
+    since: str,
+    values: tuple[str, ...],
+    tlp: str,
+    pap: str,
+    to: tuple[str, ...],
+    flash: bool,
+    dry_run: bool,
+) -> int:
+    """State objects in an accord: what your office collected anew, what others stated with their own proof.
+
+    --tlp, --pap and --to may narrow each object's marking, never widen it. Leaves with 1 if nothing could go.
+    """
+    choice = verbs.Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
+    ask = verbs.Share(
+        accord=accord, choice=choice, marking=said(tlp, pap, to), flash=flash, dry_run=dry_run, **session.who
+    )
+    done = session.ask(verbs.SHARE, ask)
+    session.put(done, _share_lines(session, done, dry_run=dry_run))
+    went = done.chosen - done.withheld if dry_run else done.stated + done.relayed + done.known
+    return 0 if went else NOTHING_WENT
+
+
+def _share_lines(session: Session, done: verbs.Shared, *, dry_run: bool) -> Iterator[str]:
+    if dry_run:
+        yield f"Of {done.chosen} objects, {done.withheld} could go to nobody in {done.accord}. Nothing was stated."
+        for planned in done.planned:
+            yield f"{planned.objects} objects, {planned.marking}:"
+            for decision in planned.decisions:
+                yield from decision_lines(session, decision, "  ", brief=True)
+        return
+    yield (
+        f"{done.accord}: {done.stated} stated, {done.relayed} relayed with their authors' proof, "
+        f"{done.known} there already, {done.withheld} withheld."
+    )
+    for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
+        yield f"  withheld {count}: {ground}"
+    yield f"On record: {done.by}."
+
+
+@command(
+    "explain",
+    example="comity explain evil.example --to cert.borealia.example/csirt\n"
+    "comity explain indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --to cert.borealia.example/csirt --for sensor",
+)
+@click.argument("name", metavar="OBJECT")
+@click.option(
+    "--to", required=True, metavar="AUDIENCE", help="PARTY/OFFICE, PARTY/OFFICE/PERSON or PARTY/OFFICE~CORRESPONDENT."
+)
+@click.option(
+    "--for", "purpose", type=click.Choice(PURPOSES), default="read", show_default=True, help="What it would do with it."
+)
+def explain(session: Session, name: str, to: str, purpose: str) -> None:
+    """Say why an audience may, or may not, have an object: every rule's finding, as sending would find it now."""
+    found = session.ask(verbs.EXPLAIN, verbs.Explain(name=name, to=to, purpose=purpose, **session.who))
+    session.put(found, _explain_lines(session, found))
+
+
+def _explain_lines(session: Session, found: verbs.Explained) -> Iterator[str]:
+    for number, one in enumerate(found.decisions):
+        if number:
+            yield ""
+        yield one.statement + (f", as if it were stated in {one.as_if} now" if one.as_if else "")
+        yield from decision_lines(session, one.decision, "", brief=False)
+
+
+def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str, *, brief: bool) -> Iterator[str]:
+    """Return a decision as people read it; a brief one names grounds only."""
+    verb = {"release": "may have it", "withholding": "may NOT have it"}[decision.outcome]
+    use = {"read": "to read", "sensor": "for a sensor", "lookup": "for an outside look-up"}[decision.purpose]
+    lapses = f", until {session.time(decision.lapses)}" if decision.lapses else ""
+    yield f"{indent}{decision.audience} {verb} {use}{lapses}"
+    findings = [f for f in decision.findings if not brief or not f.allows]
+    yield from columns((f"{indent}  {'yes' if f.allows else 'NO'}", f.rule, f.because) for f in findings)
+
+
+@command(
+    "export",
+    example="comity export --to cert.arcadia.example/csirt~grid-operator --type indicator --out indicators.json\n"
+    "comity export --to cert.arcadia.example/csirt~grid-operator --format txt --since 7d > block.txt",
+)
+@click.option("--to", required=True, metavar="AUDIENCE", help="A correspondent (PARTY/OFFICE~NAME) or an office.")
+@choice_options
+@click.option("--format", "form", type=click.Choice(["stix", "csv", "txt"]), default="stix", show_default=True)
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(PURPOSES),
+    default=None,
+    help="[default: read for stix, sensor for csv and txt]",
+)
+@click.option("--out", metavar="FILE", default="-", help="Where to write it.  [default: standard output]")
+def export(
+    session: Session,
+    to: str,
+    names: tuple[str, ...],
+    source: str,
+    kind: str,
+    since: str,
+    values: tuple[str, ...],
+    form: str,
+    purpose: str | None,
+    out: str,
+) -> int:
+    """Write what may go to an audience into a file, for people and tools without a node.
+
+    The decision is made by the same rules as everywhere and is on record before the first byte is written. csv and
+    txt are values; txt leaves out those that name no host, address, URL or hash. Leaves with 1 if nothing could go.
+    """
+    choice = verbs.Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
+    with output_path(out) as path:
+        ask = verbs.Export(
+            to=to,
+            choice=choice,
+            path=path,
+            form=form,
+            purpose=purpose or ("read" if form == "stix" else "sensor"),
+            **session.who,
+        )
+        done = session.ask(verbs.EXPORT, ask)
+    if session.as_json and out != "-":
+        session.put(done, ())
+    else:
+        for line in _export_lines(done):
+            session.note(line)
+    return 0 if done.objects else NOTHING_WENT
+
+
+def _export_lines(done: verbs.Exported) -> Iterator[str]:
+    values = f", {done.values} values" if done.form != "stix" else ""
+    yield f"{done.objects} objects{values} for {done.audience} (for {done.purpose}); {done.withheld} withheld."
+    for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
+        yield f"  withheld {count}: {ground}"
+    yield f"On record: {done.by}."

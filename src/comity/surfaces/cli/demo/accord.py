@@ -1,0 +1,125 @@
+"""Part two, first half: three nodes, their cards, and an accord that all three sign."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Final
+
+from comity.surfaces.cli.demo.alone import KNOWN, found
+from comity.surfaces.cli.demo.stage import Member, Stage
+from comity.surfaces.cli.verbs.accord import SHOW, Named
+
+NETWORK: Final = "three-shores"
+PAIR: Final = "arcadia-borealia"
+
+
+def play(stage: Stage) -> None:
+    """Serve three nodes, exchange cards, conclude the accord."""
+    stage.say.chapter("Three nodes and an accord")
+    arcadia, borealia, cascadia = stage.members
+    stage.say.step(
+        "Borealia and Cascadia make theirs, and all three serve.",
+        """Each node is a process of its own with its own keys. They speak HTTPS; each one's certificate is in its
+        party card, so that no certificate authority has to be trusted.""",
+    )
+    for member in (borealia, cascadia):
+        found(stage, member, show=1)
+    for member in stage.members:
+        stage.say.command(stage.shown(["--home", str(member.home), "serve"]))
+        stage.start(member)
+    stage.claim("three nodes answer, each on its own port", all(m.process for m in stage.members))
+    _cards(stage)
+    stage.say.step(
+        "Knowing each other is not yet an accord.",
+        "Without terms between them, the decision about the same public object is another.",
+    )
+    explained = stage.run("explain", KNOWN, "--to", borealia.office, home=arcadia.home, show=6).answer
+    grounds = {f.rule for one in explained.decisions for f in one.decision.findings if not f.allows}
+    stage.claim("Borealia may not have it yet: no accord", "accord" in grounds, grounds)
+    _conclude(stage, NETWORK, [arcadia, borealia, cascadia])
+
+
+def _cards(stage: Stage) -> None:
+    stage.say.step(
+        "Cards are exchanged, and the twelve words compared by voice.",
+        """A card travels in any way: mail, a web page. What makes it believed is that the other party reads the same
+        twelve words on a number one already has. A stranger's card waits until then.""",
+    )
+    for member in stage.members:
+        stage.quietly("party", "card", "--out", str(card_of(stage, member)), home=member.home)
+    pairs = list(permutations(stage.members, 2))
+    for number, (reader, other) in enumerate(pairs):
+        runner = stage.run if number == 0 else stage.quietly
+        runner("party", "import", str(card_of(stage, other)), home=reader.home)
+        if number == 0:
+            wrong = stage.run(
+                *("party", "confirm", other.party, "--words", reader.words), home=reader.home, codes=(76, 77, 65, 64)
+            )
+            stage.claim("other words than the card's are refused", wrong.code != 0)
+        runner("party", "confirm", other.party, "--words", other.words, home=reader.home)
+    stage.say.aside(f"The same for the other {len(pairs) - 1} directions.")
+    for member in stage.members:
+        listed = stage.quietly("party", "list", home=member.home).answer.parties
+        stage.claim(
+            f"{member.name} knows the other two, by the words it compared",
+            sorted(p.words for p in listed) == sorted(m.words for m in stage.members),
+            listed,
+        )
+
+
+def card_of(stage: Stage, member: Member) -> str:
+    """Return the path of a party's card file."""
+    return str(stage.root / f"{member.short}.card")
+
+
+def _conclude(stage: Stage, name: str, members: list[Member]) -> None:
+    first, *others = members
+    stage.say.step(
+        "An accord is drafted from a template, reviewed, and signed by all.",
+        """It is a plain text that lawyers can read: members, areas, the strictest marking, permitted use, voting. What
+        is signed are its very bytes, with each party's root key; it is in force when the last one has signed.""",
+    )
+    text = str(stage.root / f"{name}.toml")
+    others_named = [word for member in others for word in ("--with", member.party)]
+    stage.run(
+        *("accord", "draft", "--template", "csirt-network", "--id", name, "--title", "The Three Shores Network"),
+        *(*others_named, "--community", "three-shores", "--ceiling", "AMBER+STRICT", "--out", text),
+        home=first.home,
+    )
+    stage.run("accord", "review", text, home=first.home, show=14)
+    stage.run("accord", "sign", text, home=first.home)
+    for member in others:
+        stage.until(f"the text has come to {member.name} over the network", lambda m=member: _known(stage, m, name))
+        stage.run("accord", "sign", name, home=member.home)
+    for member in members:
+        stage.until(
+            f"at {member.name} it is in force, signed by all {len(members)}", lambda m=member: _active(stage, m, name)
+        )
+
+
+def conclude_quietly(stage: Stage, name: str, template: str, title: str, members: list[Member]) -> None:
+    """Conclude a further accord, without telling every step again."""
+    first, *others = members
+    text = str(stage.root / f"{name}.toml")
+    named = [word for member in others for word in ("--with", member.party)]
+    stage.run(
+        *("accord", "draft", "--template", template, "--id", name, "--title", title, *named),
+        *("--ceiling", "AMBER+STRICT", "--out", text),
+        home=first.home,
+        show=1,
+    )
+    stage.run("accord", "sign", text, home=first.home, show=2)
+    for member in others:
+        stage.until(f"the text has come to {member.name}", lambda m=member: _known(stage, m, name))
+        stage.run("accord", "sign", name, home=member.home, show=2)
+    for member in members:
+        stage.until(f"{name} is in force at {member.name}", lambda m=member: _active(stage, m, name))
+
+
+def _known(stage: Stage, member: Member, name: str) -> bool:
+    return stage.ask(member, SHOW, Named(name=name)).id == name
+
+
+def _active(stage: Stage, member: Member, name: str) -> bool:
+    shown = stage.ask(member, SHOW, Named(name=name))
+    return shown.phase == "active" and not shown.awaiting and all(one.signed for one in shown.members)

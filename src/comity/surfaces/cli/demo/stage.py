@@ -1,0 +1,310 @@
+"""The stage of the demonstration: a directory of nodes, the commands that are typed there, what is claimed of them.
+
+Rules: a command is run exactly as it is printed, by the same code that runs it for a person; what a node
+answered is kept, so that claims are checked against values and never against the words shown. A claim that
+does not hold ends the demonstration. Whatever was started here is stopped here, unless it is to be kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+import msgspec
+
+from comity.errors import ComityError
+from comity.surfaces.cli.demo.telling import Telling
+from comity.surfaces.cli.desk import Desk
+from comity.surfaces.cli.founding import Founding
+from comity.surfaces.cli.host import Host
+from comity.surfaces.cli.root import run
+from comity.surfaces.cli.verbs import A, Progress, R, Verb
+from comity.surfaces.cli.verbs.party import PartyShown
+
+LOOPBACK: Final = "127.0.0.1"
+SYNC_SECONDS: Final = 1  # between two pulls; a demonstration is watched
+PATIENCE_SECONDS: Final = 40.0  # what should happen within two seconds gets this long on a busy machine
+POLL_SECONDS: Final = 0.1
+STOP_SECONDS: Final = 20.0
+LINES_SHOWN: Final = 8  # of a command's answer, unless a step asks for more
+
+T = TypeVar("T")
+
+
+class Failed(Exception):
+    """A claim does not hold, or a command did not end as it should."""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Something that was claimed and checked."""
+
+    what: str
+    holds: bool
+    after: float  # seconds since the beginning
+
+
+@dataclass(eq=False)
+class Member:
+    """One party of the demonstration, its node's directory and address, and the process that serves it."""
+
+    party: str
+    name: str
+    jurisdiction: str
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    words: str = ""
+
+    @property
+    def short(self) -> str:
+        """Return the name of its directory."""
+        return self.home.name
+
+    @property
+    def address(self) -> str:
+        """Return the base URL of its node."""
+        return f"https://{LOOPBACK}:{self.port}"
+
+    @property
+    def office(self) -> str:
+        """Return its one office, as an audience."""
+        return f"{self.party}/csirt"
+
+    def log(self, accord: str) -> str:
+        """Return the origin of its first log in an accord."""
+        return f"{self.party}/accord/{accord}/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that was run: what it printed, how it ended, and the last value that a node answered it with."""
+
+    code: int
+    text: str
+    errors: str
+    answer: Any
+
+
+class _Listening:
+    """A host that remembers the last answer of a node."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.answer: Any = None
+
+    def found(self, home: Path, wanted: Founding) -> PartyShown:
+        self.answer = self._host.found(home, wanted)
+        return self.answer  # type: ignore[no-any-return]
+
+    def call(self, home: Path, verb: Verb[A, R], ask: A, report: Callable[[Progress], None]) -> R:
+        answer = self._host.call(home, verb, ask, report)
+        self.answer = answer
+        return answer
+
+    def serve(self, home: Path, *, alone: bool) -> None:
+        self._host.serve(home, alone=alone)
+
+    def time_zone(self, home: Path) -> str:
+        return self._host.time_zone(home)
+
+    def desk(self, home: Path) -> AbstractContextManager[Desk]:
+        return self._host.desk(home)
+
+
+@dataclass(eq=False)
+class Stage:
+    """Where the demonstration plays."""
+
+    host: Host
+    say: Telling
+    root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="comity-demo-")))
+    members: list[Member] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def member(self, short: str, jurisdiction: str) -> Member:
+        """Return a new party, with a port of its own; its node is not made yet."""
+        name = f"CERT {short.capitalize()}"
+        made = Member(f"cert.{short}.example", name, jurisdiction, self.root / short, free_port())
+        self.members.append(made)
+        return made
+
+    # -- commands ------------------------------------------------------------
+
+    def run(self, *words: str, home: Path | None = None, codes: Sequence[int] = (0,), show: int = LINES_SHOWN) -> Ran:
+        """Print a command, run it, show its answer. Raises `Failed` where it ends in another way than it should."""
+        argv = [*(["--home", str(home)] if home else []), *words]
+        self.say.command(self.shown(argv))
+        ran = self.quietly(*words, home=home)
+        self.say.answer(self.shortened(ran.text + ran.errors), show)
+        if ran.code not in codes:
+            raise Failed(f"`{self.shown(argv)}` ended with {ran.code}, not {codes[0]}: {ran.errors.strip()}")
+        return ran
+
+    def quietly(self, *words: str, home: Path | None = None) -> Ran:
+        """Run a command without showing it."""
+        argv = [*(["--home", str(home)] if home else []), *words]
+        listening = _Listening(self.host)
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(argv, lambda: listening)
+        return Ran(code, out.getvalue(), err.getvalue(), listening.answer)
+
+    def elsewhere(self, *words: str, cwd: Path, codes: Sequence[int] = (0,), show: int = LINES_SHOWN) -> Ran:
+        """Run a command in another process, in a directory that has never seen a node."""
+        self.say.command(f"cd {shlex.quote(self.shortened(str(cwd)))} && {shlex.join(['comity', *words])}")
+        environment = os.environ | {"COMITY_HOME": str(cwd / "no-node-here")}
+        argv = [*program(), *words]
+        done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        self.say.answer(self.shortened(done.stdout + done.stderr), show)
+        if done.returncode not in codes:
+            raise Failed(f"`comity {shlex.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
+        return Ran(done.returncode, done.stdout, done.stderr, None)
+
+    def ask(self, member: Member, verb: Verb[A, R], ask: A) -> R:
+        """Ask a node a question whose answer is not shown."""
+        office, user = ask.office or "csirt", ask.user or "demo"
+        ask = msgspec.structs.replace(ask, office=office, user=user)
+        return self.host.call(member.home, verb, ask, lambda _: None)
+
+    def shown(self, argv: Sequence[str]) -> str:
+        """Return a command as people type it in the demonstration's directory."""
+        return self.shortened(shlex.join(["comity", *argv]))
+
+    def shortened(self, text: str) -> str:
+        """Return a text with paths in the demonstration's directory relative to it."""
+        return text.replace(f"{self.root}/", "").replace(str(self.root), ".")
+
+    # -- claims --------------------------------------------------------------
+
+    def claim(self, what: str, holds: object, detail: object = "") -> None:
+        """State something that has been checked. Raises `Failed` where it does not hold."""
+        self.claims.append(Claim(what, bool(holds), round(time.monotonic() - self.began, 1)))
+        self.say.claim(what, holds=bool(holds))
+        if not holds:
+            raise Failed(f"{what}: it does not hold{f' ({detail})' if detail else ''}")
+
+    def until(self, what: str, look: Callable[[], T]) -> T:
+        """Look until there is something to see, and state it. Raises `Failed` where nothing comes in time."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        last: object = ""
+        while time.monotonic() < end:
+            try:
+                found = look()
+            except ComityError as error:
+                last, found = error.says(), None  # type: ignore[assignment]
+            if found:
+                self.claim(what, holds=True)
+                return found
+            time.sleep(POLL_SECONDS)
+        self.claim(what, False, f"not within {PATIENCE_SECONDS:.0f} s{f': {last}' if last else ''}")
+        raise AssertionError("unreachable: a claim that does not hold raises")
+
+    # -- processes -----------------------------------------------------------
+
+    def start(self, member: Member, home: Path | None = None) -> None:
+        """Serve a party's node, or the one in another directory in its name, and wait until it answers."""
+        home = home or member.home
+        member.process = self._serve(home)
+        self._await(home, member.process)
+
+    def face(self, home: Path) -> subprocess.Popen[bytes]:
+        """Serve the node in a directory that is no party's own."""
+        process = self._serve(home)
+        self._await(home, process)
+        return process
+
+    def _serve(self, home: Path) -> subprocess.Popen[bytes]:
+        with self._serving_log(home).open("ab") as log:
+            return spawn([*program(), "--home", str(home), "serve"], log)
+
+    def _serving_log(self, home: Path) -> Path:
+        return self.root / f"{home.name}.serve.log"
+
+    def _await(self, home: Path, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not _answers(home / "run" / "local.sock"):
+            if process.poll() is not None or time.monotonic() > end:
+                tail = self._serving_log(home).read_text("utf-8", "replace")[-600:]
+                raise Failed(f"the node in {home.name} is not being served: {tail.strip()}")
+            time.sleep(POLL_SECONDS / 2)
+
+    def stop(self, member: Member) -> None:
+        """Stop serving a party's node."""
+        if member.process is not None:
+            end(member.process)
+            member.process = None
+
+    def close(self, *, keep: bool) -> None:
+        """Stop what was started, and remove the directory unless it is to be kept."""
+        if not keep:
+            for member in self.members:
+                self.stop(member)
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+@contextmanager
+def stopped(stage: Stage, member: Member) -> Iterator[None]:
+    """Do something to a node's directory while it is not served."""
+    stage.stop(member)
+    yield
+    stage.start(member)
+
+
+def program() -> list[str]:
+    """Return how this very program is started again."""
+    return [sys.executable, "-m", "comity.boot.main"]
+
+
+def spawn(argv: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, so that Ctrl-C here does not reach it."""
+    return subprocess.Popen(  # noqa: S603 - our own program
+        argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to stop, and wait for it."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def setting(home: Path, name: str, value: str) -> None:
+    """Set a line of a node's settings.toml, whether it is commented out or not."""
+    path = home / "settings.toml"
+    lines = path.read_text("utf-8").splitlines()
+    found = [f"{name} = {value}" if line.removeprefix("# ").startswith(f"{name} = ") else line for line in lines]
+    path.write_text("\n".join(found) + "\n", "utf-8")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

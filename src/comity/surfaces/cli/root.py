@@ -1,0 +1,91 @@
+"""`comity` itself: the table of commands, and how a run ends.
+
+Rules: exit codes are those of sysexits.h as `comity.errors` assigns them; 0 is success, 1 says that nothing
+was found or that something is gravely wrong, 64 that the command was not understood.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from comity import __version__
+from comity.errors import ComityError, Misuse
+from comity.surfaces.cli.shape import SETTINGS, Lazy, home_option
+
+if TYPE_CHECKING:
+    from comity.surfaces.cli.host import Host
+
+_AT: Final = "comity.surfaces.cli.commands."
+COMMANDS: Final = {
+    "init": (f"{_AT}init:init", "Make this party's node in an empty directory."),
+    "party": (f"{_AT}party:party", "Cards, the twelve words, keys, correspondents."),
+    "accord": (f"{_AT}accord:accord", "Draft, review, sign, exchange and amend accords."),
+    "ingest": (f"{_AT}intel:ingest", "Bring STIX in: files, directories, standard input."),
+    "lookup": (f"{_AT}intel:lookup", "What is known of a value, by whom, for how long."),
+    "show": (f"{_AT}intel:show", "An object's original bytes and who says so."),
+    "sighting": (f"{_AT}intel:sighting", "Put on record that a value or object was seen, or not."),
+    "sources": (f"{_AT}intel:sources", "Your office's sources and their default markings."),
+    "share": (f"{_AT}release:share", "State objects in an accord."),
+    "explain": (f"{_AT}release:explain", "Why an audience may, or may not, have an object."),
+    "export": (f"{_AT}release:export", "Write a file for a correspondent without a node."),
+    "retract": (f"{_AT}acting:retract", "No longer stand by objects, wherever they went."),
+    "narrow": (f"{_AT}acting:narrow", "Make the marking of objects narrower."),
+    "consent": (f"{_AT}acting:consent", "Let holders pass objects on to somebody."),
+    "erase": (f"{_AT}acting:erase", "Have objects' bytes erased everywhere."),
+    "compliance": (f"{_AT}acting:compliance", "Who has answered an act about an object."),
+    "sync": (f"{_AT}node:sync", "Pull from peers now."),
+    "serve": (f"{_AT}node:serve", "Serve peers and pull from them until stopped."),
+    "log": (f"{_AT}log:log", "Logs: show, verify, prove, check, renew."),
+    "receipts": (f"{_AT}node:receipts", "Who has witnessed our logs, up to where."),
+    "rebuild": (f"{_AT}node:rebuild", "Fold every view again from the logs."),
+    "doctor": (f"{_AT}node:doctor", "Everything an operator should know."),
+    "demo": (f"{_AT}demo:demo", "Watch one node, then three, do all of this."),
+}
+HELP: Final = """Comity: threat intelligence exchanged between sovereign parties, under accords, with proof.
+
+Each party runs its own node. `comity init` makes one; `comity demo` shows everything in a minute.
+"""
+
+
+def run(arguments: Sequence[str], host: Callable[[], Host]) -> int:
+    """Run one command; `host` is made when a command asks for it. Return the exit code."""
+    try:
+        code = root().main(list(arguments), prog_name="comity", standalone_mode=False, obj=host)
+    except ComityError as error:
+        return _fail(error)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return Misuse.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it: nothing more is wanted, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def root() -> click.Group:
+    """Return the command line; a new one for each run."""
+    group = Lazy("comity", COMMANDS, help=HELP, params=[home_option()], context_settings=SETTINGS)
+    return click.version_option(__version__, message="%(prog)s %(version)s")(group)
+
+
+def _fail(error: ComityError) -> int:
+    from comity.surfaces.cli.session import visible
+
+    click.echo(f"comity: {error.whose}: {visible(str(error))}", err=True)
+    if error.hint:
+        click.echo(f"  → {visible(error.hint)}", err=True)
+    return error.exit_code
