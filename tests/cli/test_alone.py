@@ -182,7 +182,7 @@ def test_a_proof_file_holds_where_no_node_is_and_a_changed_one_does_not(
     assert list(elsewhere.iterdir()) == []
     document = json.loads(proof.read_text())
     document["payload"] = document["payload"][:-8] + "AAAA" + document["payload"][-4:]
-    proof.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True))
+    proof.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False))
     assert spawned("log", "check", proof).returncode == Unverified.exit_code
 
 

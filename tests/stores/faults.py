@@ -25,6 +25,7 @@ class Failure(StrEnum):
     KEPT = "kept"  # it is done, and an error says that it is not
     BROKEN = "broken"  # it is not done, and nothing after it is, until the disk is mended
     FORGOTTEN = "forgotten"  # a sync fails, and what it should have written is never written: it only reads as if
+    KILLED = "killed"  # so too, and the process does nothing after it
     CUT = "cut"  # the power goes: what was not synced is lost
     TORN = "torn"  # the power goes: of what was not synced, some sectors are there
 
@@ -122,7 +123,7 @@ class Disk(apsw.VFS):
 
     def unsynced(self, path: str) -> None:
         """Forget what was done to a file, where that is how this disk fails."""
-        if self._how is Failure.FORGOTTEN:
+        if self._how in {Failure.FORGOTTEN, Failure.KILLED}:
             self._loose.pop(path, None)
 
     def after_the_cut(self, chance: Random | None = None) -> None:

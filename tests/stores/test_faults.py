@@ -205,19 +205,18 @@ def test_a_power_cut_loses_nothing_acknowledged_and_leaves_no_half(
 
 
 @pytest.mark.usefixtures("checkpoints")
-@pytest.mark.parametrize("anew", [False, True], ids=["goes on", "begins anew"])
+@pytest.mark.parametrize("how", [Failure.FORGOTTEN, Failure.KILLED])
 def test_nothing_is_built_on_what_a_failed_sync_forgot(
-    anew: bool, disk: Disk, begun: Path, outcomes: dict[str, list[object]], tmp_path: Path
+    how: Failure, disk: Disk, begun: Path, outcomes: dict[str, list[object]], tmp_path: Path
 ) -> None:
     """After a failed sync the system may show pages it never writes: what is acknowledged later needs them."""
     for number in range(1, operations(disk, begun, tmp_path / "sound") + 1):
         path = copied(begun, tmp_path / str(number))
         disk.keeps(path)
         store = sqlite.open_store(path, VIEWS, vfs=disk.name)
-        disk.arm(number, Failure.FORGOTTEN)
+        disk.arm(number, how)
         worked(store)
-        if anew:
-            disk.arm(1, Failure.BROKEN)  # the process is killed: nothing is tidied up
+        if how is Failure.KILLED:
             store.close()
             disk.mend()
             store = sqlite.open_store(path, VIEWS, vfs=disk.name)

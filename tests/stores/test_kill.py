@@ -1,74 +1,120 @@
-"""A process killed at any moment loses nothing that it acknowledged, and leaves nothing half done."""
+"""A node killed at any moment has all it acknowledged, and never signs a second tree."""
 
 from __future__ import annotations
 
+import base64
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from random import Random
+from typing import Final
 
-import pytest
-
-from comity.node.ports import Store, position
-from comity.stores import sqlite
-from comity.stores.sqlite import store as backend
-from comity.testing.contract.samples import OBJECTS, ORIGIN, VALUES, VIEWS, expected, extend, open_log, payload
+from comity.node import proofs
+from comity.tlog.checkpoint import parse_checkpoint
 from comity.tlog.leaf import leaf_hashes_of
 from comity.tlog.merkle import Frontier
-from tests.stores.killing import Acknowledge, killed_at_random
+from comity.tlog.note import parse_note
+from tests.conftest import ROOT
+from tests.stores import appender
 
-KILLS = 30
-BATCH_MAX = 300
-
-
-def append(store: Store, count: int) -> int:
-    """Append entries that are known by their index, with their rows; return the log's new size."""
-    with store.write() as unit:
-        log = open_log(unit)
-        indexes = range(log.size, log.size + count)
-        extend(unit, log, [payload(n) for n in indexes])
-        unit.views.put(OBJECTS, [(position(log.id, n), b"%016d" % n, n, "name") for n in indexes])
-        unit.views.put(VALUES, [(position(log.id, n), b"%016d" % n) for n in indexes])
-        unit.documents.put("setting", "size", b"%d" % indexes.stop)
-    return indexes.stop
+KILLS: Final = 26
+SECONDS_MAX: Final = 0.25  # a node is killed this long after it began to append, at most: some thirty batches
+START_SECONDS: Final = 60.0
 
 
-def found(store: Store, checked: int) -> int:
-    """Check that everything is there and belongs together; entries before `checked` were read already."""
-    assert list(store.check()) == []
+def life(path: Path, seed: int, seconds: float) -> list[str]:
+    """Let a node append for a while, kill it, and return the whole lines it printed."""
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "stores" / "appender.py"), str(path), str(seed)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        lines = []
+        while line := child.stdout.readline():  # what it says while it starts counts too
+            lines.append(line)
+            if line == b"ready\n":
+                break
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        rest, complaint = child.communicate(timeout=START_SECONDS)
+    assert not complaint, complaint.decode()
+    assert child.returncode == -signal.SIGKILL
+    said = b"".join(lines) + rest
+    return said[: said.rfind(b"\n") + 1].decode().splitlines()
+
+
+class Witness:
+    """Remembers every tree that was signed or acknowledged: of one size there is one."""
+
+    def __init__(self) -> None:
+        self.roots: dict[int, str] = {}
+        self.acknowledged = 0
+        self.signed = 0
+
+    def hear(self, line: str) -> None:
+        match line.split():
+            case ["signed", size, root]:
+                self.signed += 1
+                self.see(int(size), root)
+            case ["acknowledged", size, root, note]:
+                self.see(int(size), root)
+                self.see_note(base64.b64decode(note))
+                self.acknowledged = max(self.acknowledged, int(size))
+
+    def see_note(self, note: bytes) -> None:
+        checkpoint = parse_checkpoint(parse_note(note).text)
+        self.see(checkpoint.size, checkpoint.root.hex())
+
+    def see(self, size: int, root: str) -> None:
+        assert self.roots.setdefault(size, root) == root, f"two trees of {size} leaves"
+
+
+def test_a_node_killed_at_any_moment_loses_nothing_and_never_signs_two_trees(tmp_path: Path) -> None:
+    path, chance, witness = tmp_path / "node.db", Random(11), Witness()
+    for number in range(KILLS):
+        for line in life(path, number, chance.random() * SECONDS_MAX):
+            witness.hear(line)
+        look(path, witness)
+    assert witness.signed > KILLS, "hardly anything was appended: the kills came too early"
+    node, store = appender.compose(path)
+    node.settle()  # what grew and was not signed is signed as it was
     with store.read() as unit:
-        log = unit.logs.find(ORIGIN)
-        if log is None:
-            return 0
-        assert unit.documents.get("setting", "size") == b"%d" % log.size
-        wanted = [expected(position(log.id, n), payload(n)) for n in range(checked, log.size)]
-        assert list(unit.entries.read(log.id, checked, log.size)) == wanted
-        assert [row[0] for row in unit.views.scan(OBJECTS, 0, 2**62, limit=2**30)] == [
-            position(log.id, n) for n in range(log.size)
-        ]
-        assert unit.views.count(VALUES) == log.size
-        frontier = Frontier()
-        frontier.extend(leaf_hashes_of(unit.entries.commitments(log.id, 0, log.size)))
-        assert (log.root, log.frontier) == (frontier.root(), frontier.encode())
-        return log.size
+        log = unit.logs.find(appender.HOME)
+        assert log is not None
+        assert log.signed == log.size
+        assert proofs.verify_log(node, unit, log) == (log.size, [])
+        assert_roots(unit.entries.commitments(log.id, 0, log.size), witness.roots)
+    store.close()
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Often enough that some of the kills meet the log being written back into the file.
-    monkeypatch.setattr(backend, "CHECKPOINT_PAGES", 60)
-    chance, path = Random(9), tmp_path / "node.db"
-    size, acknowledged, interrupted = 0, 0, 0
-    for _ in range(KILLS):
-
-        def work(acknowledge: Acknowledge, seed: int = chance.getrandbits(32)) -> None:
-            pick, store = Random(seed), sqlite.open_store(path, VIEWS)
-            while True:
-                acknowledge(append(store, pick.randrange(1, BATCH_MAX)))
-
-        told = killed_at_random(work, chance)
-        store = sqlite.open_store(path, VIEWS)
-        now = found(store, size)
+def look(path: Path, witness: Witness) -> None:
+    """See what a kill left: sound, and with everything that was acknowledged."""
+    node, store = appender.compose(path)
+    try:
+        assert list(store.check()) == []
+        with store.read() as unit:
+            log = unit.logs.find(appender.HOME)
+            if log is None:
+                assert not witness.acknowledged
+                return
+            assert log.size >= witness.acknowledged
+            witness.see(log.size, log.root.hex())
+            if log.note:
+                witness.see_note(log.note)
+                assert proofs.verify_log(node, unit, log)[1] == []
+    finally:
         store.close()
-        assert now >= max([size, *told])
-        interrupted += now == max([size, *told])  # the unit of work under way left nothing
-        size, acknowledged = now, acknowledged + len(told)
-    assert acknowledged > KILLS
-    assert interrupted, "every kill met a unit of work already durable: nothing was interrupted"
+
+
+def assert_roots(commitments: bytes, roots: dict[int, str]) -> None:
+    """Every tree that was ever signed or acknowledged is a beginning of the tree that is there."""
+    frontier = Frontier()
+    for size in sorted(roots):
+        frontier.extend(leaf_hashes_of(commitments[32 * frontier.size : 32 * size]))
+        assert frontier.root().hex() == roots[size]

@@ -19,7 +19,6 @@ from comity.errors import Conflict, Malformed, Misuse, NotFound, Refused
 from comity.limits import ACCORD_BYTES_MAX
 from comity.node import books, views
 from comity.node.actor import Actor
-from comity.node.folding import read_act
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.vocab import Phase
@@ -73,7 +72,7 @@ class Accords:
         for text in self.texts(unit):
             texts.setdefault(text.text.id, []).append(text)
         return {
-            name: accord.fold(_first(group), [t for t in group if t.text.parent], signatures(unit), placed(unit, name))
+            name: accord.fold(_first(group), [t for t in group if t.text.parent], signatures(unit), placed(self._node, unit, name))
             for name, group in texts.items()
             if any(not t.text.parent for t in group)
         }
@@ -194,7 +193,7 @@ class Accords:
         text = self.text(unit, digest)
         if not text.text.parent:
             raise Misuse("a first text is signed, not voted on")
-        for place_ in placed(unit, text.text.id):
+        for place_ in placed(self._node, unit, text.text.id):
             act = place_.act
             if place_.party == self._node.me and isinstance(act, Ballot) and act.parent == text.text.parent:
                 raise Conflict("this party has voted on a successor of that version; a ballot is irrevocable")
@@ -210,7 +209,7 @@ class Accords:
             raise Refused(f"{name} is {phase} here: it cannot {event}")
         act: AnyAct
         if event == "resume":
-            own = [p.act for p in placed(unit, found.id) if p.party == self._node.me]
+            own = [p.act for p in placed(self._node, unit, found.id) if p.party == self._node.me]
             act = Resume(suspensions=sum(isinstance(a, Suspend) for a in own))
         else:
             act = Suspend(reason) if event == "suspend" else Leave(reason)
@@ -237,14 +236,14 @@ def signatures(unit: Unit) -> dict[Digest, frozenset[PartyId]]:
     return {digest: frozenset(parties) for digest, parties in found.items()}
 
 
-def placed(unit: Unit, name: AccordId) -> list[Placed]:
+def placed(node: Node, unit: Unit, name: AccordId) -> list[Placed]:
     """Return the acts that move an accord, with their places."""
     found: list[Placed] = []
     for row in unit.views.find(views.MEMBERSHIP, {"accord": name}, limit=MEMBERSHIP_MAX):
         log_id, index = place(int(row[0] or 0))
         log = unit.logs.get(log_id)
         try:
-            act, _ = read_act(unit, int(row[0] or 0))
+            act, _ = node.act(unit, int(row[0] or 0))
         except Malformed:
             continue  # in quarantine since it was folded
         party, _, generation = canon.parse_origin(log.origin)

@@ -18,7 +18,7 @@ from comity.errors import Misuse, NotFound, Refused
 from comity.node import books, holdings, views, witness
 from comity.node.accords import Accords
 from comity.node.actor import Actor
-from comity.node.folding import read_act, runs
+from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Log, Unit, place
 from comity.policy import parse_audience
@@ -147,11 +147,11 @@ def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) 
         name = canon.parse_origin(log.origin)[1]
         if not log.own or name is None:
             continue
-        answers = {answer.holder: answer for answer in holdings.answers(unit, log.origin)}
+        answers = {answer.holder: answer for answer in holdings.answers(node, unit, log.origin)}
         receipts = {receipt.cosigner: receipt for receipt in witness.receipts(node, unit, log.origin)}
-        act, told_in, act_index = _newest_act(unit, log, index)
+        act, told_in, act_index = _newest_act(node, unit, log, index)
         # An act about a closed generation stands in the one that followed: that is where it is answered.
-        heard = {a.holder: a for a in holdings.answers(unit, told_in.origin)} if told_in.id != log.id else answers
+        heard = {a.holder: a for a in holdings.answers(node, unit, told_in.origin)} if told_in.id != log.id else answers
         seen = (
             {r.cosigner: r for r in witness.receipts(node, unit, told_in.origin)} if told_in.id != log.id else receipts
         )
@@ -167,13 +167,13 @@ def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) 
     return found
 
 
-def _newest_act(unit: Unit, log: Log, index: int) -> tuple[str, Log, int]:
+def _newest_act(node: Node, unit: Unit, log: Log, index: int) -> tuple[str, Log, int]:
     """Return kind, log and index of the strongest narrowing act about a statement in its accord, or ("", log, -1)."""
     best: tuple[int, str, int, int] = (len(ACTS_ABOUT), "", log.id, -1)
     accord = canon.parse_origin(log.origin)[1]
     for _, _, where in unit.spans.about(log.origin, index, index + 1):
         act_log, act_index = place(where)
-        kind = read_act(unit, where)[0].kind.removeprefix("act.")
+        kind = node.act(unit, where)[0].kind.removeprefix("act.")
         if kind in ACTS_ABOUT and canon.parse_origin(unit.logs.get(act_log).origin)[1] == accord:
             best = min(best, (ACTS_ABOUT.index(kind), kind, act_log, act_index))
     return best[1], unit.logs.get(best[2]), best[3]

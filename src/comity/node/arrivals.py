@@ -203,6 +203,8 @@ class Arrivals:
             raise Refused(f"{line.origin} is frozen: a fork of it is proven")
         if header.marking is None or inner.marking is None or wider(header.marking, inner.marking):
             raise Refused("a relay may narrow its original's marking, never widen it")
+        if (header.conduct, header.exercise) != (inner.conduct, inner.exercise):
+            raise Unverified("a relay does not say what its original is about")
         salt = canon.unb64(line.salt, what="a salt", length=16)
         if line.version != inner.accord:
             raise Malformed("a relay names another accord version than its original")

@@ -16,12 +16,12 @@ import msgspec
 from comity import acts, canon
 from comity.acts import AnyAct, Ballot, Consent, Hold, Join, Leave, Narrow, Resume, Retract, Span, Suspend, Tombstone
 from comity.areas import intel
-from comity.canon import Instant, OfficeId, Origin
+from comity.canon import OfficeId, Origin
 from comity.errors import ComityError, Malformed
 from comity.node import views
 from comity.node.node import Node, note
 from comity.node.ports import Log, LogState, Unit, place, position
-from comity.statement import INTEL_RELAY, Header, decode_header, is_act
+from comity.statement import INTEL_RELAY, Header, is_act
 from comity.vocab import Held, Priority
 
 MOVES: Final = (Join, Leave, Suspend, Resume, Ballot)
@@ -181,7 +181,7 @@ def restand(node: Node, unit: Unit, span: Span) -> None:
 
 
 def _apply(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
-    for first, last, known in _segments(unit, log, start, end):
+    for first, last, known in _segments(node, unit, log, start, end):
         standing = acts.standing(known)
         unit.entries.set_standing(log.id, first, last, canon.encode(standing))
         if standing.erased:
@@ -203,12 +203,12 @@ def _erase(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
     unit.entries.erase(log.id, start, end)
 
 
-def _segments(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, list[AnyAct]]]:
+def _segments(node: Node, unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, list[AnyAct]]]:
     """Cut a run where the set of acts that bear on it changes."""
     about = [(max(s, start), min(e, end), a) for s, e, a in unit.spans.about(log.origin, start, end)]
     about += _from_sources(unit, log, start, end)
     edges = sorted({start, end, *(s for s, _, _ in about), *(e for _, e, _ in about)})
-    known = {a: read_act(unit, a)[0] for _, _, a in about}
+    known = {a: node.act(unit, a)[0] for _, _, a in about}
     return [
         (first, last, [known[a] for s, e, a in about if s <= first and last <= e])
         for first, last in zip(edges, edges[1:], strict=False)
@@ -226,16 +226,6 @@ def _from_sources(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int,
         source = unit.logs.get(source_id)
         found += [(here, here + 1, a) for _, _, a in unit.spans.about(source.origin, index, index + 1)]
     return found
-
-
-def read_act(unit: Unit, where: int) -> tuple[AnyAct, Instant]:
-    """Return the act at a position and its author's time. Raises `Malformed` where its bytes are gone."""
-    log_id, index = place(where)
-    (entry,) = unit.entries.read(log_id, index, index + 1)
-    if entry.header is None or entry.body is None:
-        raise Malformed(f"the act at {where} has lost its bytes")
-    header = decode_header(entry.header)
-    return acts.decode(entry.body, header.kind), header.at
 
 
 def _targets(unit: Unit, log: Log, start: int, end: int) -> list[tuple[Log, int, int]]:

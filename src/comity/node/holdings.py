@@ -17,7 +17,6 @@ from comity.errors import NotFound
 from comity.limits import HOLD_RUNS_MAX, HOLD_SECONDS_MIN
 from comity.node import books, views
 from comity.node.accords import Accords
-from comity.node.folding import read_act
 from comity.node.node import Node
 from comity.node.ports import Log, LogState, Unit
 from comity.vocab import Held
@@ -89,12 +88,12 @@ def _tell(node: Node, accords: Accords, unit: Unit, accord: AccordId, logs: list
     return 1
 
 
-def answers(unit: Unit, origin: Origin) -> list[Answered]:
+def answers(node: Node, unit: Unit, origin: Origin) -> list[Answered]:
     """Return the newest answer of every holder about a log."""
     found: list[Answered] = []
     for row in unit.views.find(views.HOLDING, {"origin": origin}, limit=1_024):
         where = int(row[0] or 0)
-        act, at = read_act(unit, where)
+        act, at = node.act(unit, where)
         if isinstance(act, Hold):
             runs_ = next((h.runs for h in act.logs if h.origin == origin), ())
             found.append(Answered(PartyId(str(row[2])), int(row[3] or 0), runs_, at))

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from comity import party, statement
+from comity import acts, party, statement
+from comity.acts import AnyAct
 from comity.canon import Instant, Origin, PartyId
-from comity.errors import ComityError, Conflict, Fault, NotFound
-from comity.node.ports import Clock, Entropy, Log, LogState, Signer, Store, Unit
+from comity.errors import ComityError, Conflict, Fault, Malformed, NotFound
+from comity.node.ports import Clock, Entropy, Log, LogState, Signer, Store, Unit, place
 from comity.party import SignedCard
 from comity.statement import Header
 from comity.tlog.checkpoint import Checkpoint
@@ -43,6 +44,8 @@ class Node:
     _headers: dict[bytes, Header] = field(default_factory=dict)
     _cards: dict[str, SignedCard] = field(default_factory=dict)
     _cards_epoch: int = -1
+    cards: int = 0  # grows with every card put in force
+    _acts: dict[int, tuple[AnyAct, Instant]] = field(default_factory=dict)
 
     def now(self) -> Instant:
         """Return the time by this node's clock."""
@@ -59,9 +62,9 @@ class Node:
 
     def card(self, unit: Unit, name: str) -> SignedCard:
         """Return the card held of a party. Raises `NotFound`."""
-        if self._cards_epoch != self.epoch:
+        if self._cards_epoch != self.cards:
             self._cards.clear()
-            self._cards_epoch = self.epoch
+            self._cards_epoch = self.cards
         card = self._cards.get(name)
         if card is None:
             data = unit.documents.get(CARDS, name)
@@ -72,22 +75,42 @@ class Node:
             card = self._cards[name] = party.parse_card(data)
         return card
 
+    def act(self, unit: Unit, where: int) -> tuple[AnyAct, Instant]:
+        """Return the act at a position and its author's time, read once. Raises `Malformed` where its bytes are gone."""
+        known = self._acts.get(where)
+        if known is None:
+            log_id, index = place(where)
+            (entry,) = unit.entries.read(log_id, index, index + 1)
+            if entry.header is None or entry.body is None:
+                raise Malformed(f"the act at {where} has lost its bytes")
+            header = self.header(entry.header)
+            if len(self._acts) >= HEADERS_KEPT:
+                self._acts.clear()
+            known = self._acts[where] = acts.decode(entry.body, header.kind), header.at
+        return known
+
     def require_signing(self) -> None:
         """Refuse to write while this node may not sign. Raises `Fault`."""
         if not self.signs:
             raise Fault(f"this node reads but does not sign: {self.why_not}", hint="see `comity doctor`")
 
     @contextmanager
-    def writing(self) -> Iterator[Unit]:
-        """Begin a unit of work; after it is durable, sign every own log that grew in it."""
+    def writing(self, *, sign: bool = True) -> Iterator[Unit]:
+        """Begin a unit of work; after it is durable, sign every own log that grew in it.
+
+        `sign=False` leaves that to the next `settle`, for records that nobody waits for.
+        """
         try:
             with self.store.write() as unit:
                 yield unit
         except BaseException:
             self.epoch += 1  # what was derived inside, of what is undone now, is derived again
             self.standings += 1
+            self.cards += 1
+            self._acts.clear()
             raise
-        self.settle()
+        if sign:
+            self.settle()
 
     def settle(self) -> None:
         """Sign the tree of every own log that grew since its last checkpoint.

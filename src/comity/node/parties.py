@@ -49,6 +49,7 @@ def keep(node: Node, unit: Unit, signed: SignedCard) -> None:
     unit.documents.put(CARDS, signed.card.party, data)
     unit.documents.put(HISTORY, f"{signed.card.party}/{signed.card.serial:08}", data)
     node.epoch += 1
+    node.cards += 1
 
 
 def offer(node: Node, data: bytes) -> Offered:

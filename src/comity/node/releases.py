@@ -17,7 +17,7 @@ import msgspec
 from comity import canon, policy
 from comity.acts import Standing
 from comity.canon import Instant, OfficeId, PartyId
-from comity.errors import NotFound
+from comity.errors import Malformed, NotFound
 from comity.node import books
 from comity.node.accords import Accords
 from comity.node.actor import Actor
@@ -71,7 +71,7 @@ class _Line(NamedTuple):
     decisions: list[dict[str, object]]
 
 
-_Audiences = Callable[[Facts], tuple[Audience, ...]]
+_Audiences = Callable[[Facts, Standing], tuple[Audience, ...]]
 
 
 class Releases:
@@ -88,13 +88,15 @@ class Releases:
 
     def for_party(self, unit: Unit, log: Log, which: Class, party: PartyId) -> Judged:
         """Decide a class for every audience of a party: its offices and the persons a marking names."""
-        return self._judge(unit, log, which, str(party), lambda facts: self.audiences(unit, facts, party))
+        return self._judge(unit, log, which, str(party), lambda facts, by: self.audiences(unit, facts, party, by))
 
     def for_audience(self, unit: Unit, log: Log, which: Class, audience: Audience) -> Judged:
         """Decide a class for one audience."""
-        return self._judge(unit, log, which, f"{audience.name} {audience.purpose}", lambda _: (audience,))
+        return self._judge(unit, log, which, f"{audience.name} {audience.purpose}", lambda *_: (audience,), audience)
 
-    def _judge(self, unit: Unit, log: Log, which: Class, key: str, audiences: _Audiences) -> Judged:
+    def _judge(
+        self, unit: Unit, log: Log, which: Class, key: str, audiences: _Audiences, only: Audience | None = None
+    ) -> Judged:
         if self._epoch != self._node.epoch or len(self._kept) > CLASSES_KEPT:
             self._kept.clear()
             self._epoch = self._node.epoch
@@ -104,23 +106,34 @@ class Releases:
             return known
         header = self._node.header(unit.entries.header(which.header_id))
         standing = msgspec.json.decode(unit.entries.standing(which.standing_id), type=Standing)
-        facts = self.facts(unit, log, header)
+        facts = self.facts(unit, log, header, self._holder(log, header, only))
         terms = self.terms(unit, log, header)
-        decisions = tuple(policy.decide(facts, to, terms, standing, now) for to in audiences(facts))
+        decisions = tuple(policy.decide(facts, to, terms, standing, now) for to in audiences(facts, standing))
         ends = [d.lapses for d in decisions if d.lapses is not None]
         judged = self._kept[log.id, which, key] = Judged(decisions, min(ends, default=None))
         return judged
 
-    def facts(self, unit: Unit, log: Log, header: Header) -> Facts:
-        """Return the facts of a class in a log: of the original, where it is a relay."""
+    def _holder(self, log: Log, header: Header, audience: Audience | None) -> OfficeRef | None:
+        """Return the office of ours that would let a received statement go to its correspondent, or None."""
+        if audience is None or not audience.correspondent or audience.office.party != self._node.me:
+            return None
+        received = not log.own or header.relayed is not None
+        return audience.office if received else None
+
+    def facts(self, unit: Unit, log: Log, header: Header, holder: OfficeRef | None = None) -> Facts:
+        """Return the facts of a class in a log: of the original, where it is a relay.
+
+        Its author holds it, or the relay's office, unless `holder` says who else lets it go.
+        """
         party, accord, _ = canon.parse_origin(log.origin)
         if header.relayed is None:
-            return policy.facts(header, party, accord=accord, jurisdiction=self._jurisdiction(unit, party))
+            jurisdiction = self._jurisdiction(unit, party)
+            return policy.facts(header, party, accord=accord, jurisdiction=jurisdiction, holder=holder)
         author, stated_in, _ = canon.parse_origin(header.relayed.origin)
         original = msgspec.structs.replace(
             header, kind=header.relayed.kind, office=header.relayed.office, accord=header.relayed.accord, relayed=None
         )
-        holder = OfficeRef(party, header.office)
+        holder = holder or OfficeRef(party, header.office)
         jurisdiction = self._jurisdiction(unit, author)
         return policy.facts(original, author, accord=stated_in, jurisdiction=jurisdiction, holder=holder)
 
@@ -134,16 +147,20 @@ class Releases:
         except NotFound:
             return policy.EMPTY
 
-    def audiences(self, unit: Unit, facts: Facts, party: PartyId) -> tuple[Audience, ...]:
-        """Return everybody of a party whom a statement could reach: its offices, and persons its marking names."""
+    def audiences(self, unit: Unit, facts: Facts, party: PartyId, standing: Standing) -> tuple[Audience, ...]:
+        """Return everybody of a party whom a statement could reach: its offices, and persons named by its author."""
         try:
             card = self._node.card(unit, party).card
         except NotFound:
             return ()
         offices = [Audience(ref, card.jurisdiction) for ref in card.offices_refs]
+        names = {*(facts.marking.to if facts.marking else ()), *(standing.to or ()), *(to for to, _ in standing.consents)}
         named: list[Audience] = []
-        for name in facts.marking.to if facts.marking else ():
-            office, person, _ = policy.parse_audience(name)
+        for name in sorted(names):
+            try:
+                office, person, _ = policy.parse_audience(name)
+            except Malformed:
+                continue  # a name that nobody can have admits nobody
             if office.party == party and person:
                 named.append(Audience(office, card.jurisdiction, person=person))
         return (*offices, *named)
@@ -177,7 +194,7 @@ class Releases:
         card = self._node.card(unit, self._node.me).card
         office, person = actor.office, actor.user
         audiences = (Audience(office, card.jurisdiction), Audience(office, card.jurisdiction, person=person))
-        return self._judge(unit, log, which, f"{actor.person} reads", lambda _: audiences)
+        return self._judge(unit, log, which, f"{actor.person} reads", lambda *_: audiences)
 
     def _jurisdiction(self, unit: Unit, party: PartyId) -> str:
         try:

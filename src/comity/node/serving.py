@@ -47,6 +47,8 @@ class Serving:
         """Answer one request of a party. Raises `Refused` or `NotFound`; writes only what it must record."""
         if isinstance(request, sync.Page | sync.Fill | sync.Ahead):
             return self._payloads(party, request)
+        if isinstance(request, sync.Heads):
+            self._node.settle()  # what serving put on record since is shown signed
         with self._node.store.read() as unit:
             match request:
                 case sync.Heads():
@@ -191,7 +193,7 @@ class Serving:
         with self._node.store.read() as unit:
             lines = self._releases.unrecorded(unit, log, decided, to=party)
         if lines:
-            with self._node.writing() as unit:
+            with self._node.writing(sign=False) as unit:
                 office = self._node.card(unit, self._node.me).card.offices[0].id
                 self._releases.record(unit, log, lines, to=party, office=office, why="sync")
         self._releases.recorded(log, decided, to=party)

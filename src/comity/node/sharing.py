@@ -8,6 +8,7 @@ and is made only as the label or the author's consent allows.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -161,21 +162,13 @@ class Sharing:
             facts = policy.facts(stated, self._node.me, accord=accord.id, jurisdiction=jurisdiction)
         else:
             holder = OfficeRef(self._node.me, self._node.card(unit, self._node.me).card.offices[0].id)
-            facts = policy.facts(
-                msgspec.structs.replace(
-                    header, marking=marking, relayed=None, kind=facts.kind, office=facts.author.office
-                ),
-                facts.author.party,
-                accord=facts.accord,
-                jurisdiction=facts.jurisdiction,
-                holder=holder,
-            )
+            facts = dataclasses.replace(self._releases.facts(unit, log, header, holder), marking=marking)
         terms = policy.terms_of(accord, version)
         decisions: list[policy.Decision] = []
         for member in sorted(accord.members):
             if member == self._node.me:
                 continue
-            for audience in self._releases.audiences(unit, facts, member):
+            for audience in self._releases.audiences(unit, facts, member, standing):
                 decisions.append(policy.decide(facts, audience, terms, standing, self._node.now()))
         return decisions
 

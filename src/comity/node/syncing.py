@@ -104,7 +104,7 @@ class Syncing:
             return
         data = wire.ask(sync.Card()).body
         new = party.parse_card(data)
-        with self._node.store.write() as unit:
+        with self._node.writing() as unit:
             if party.check_succession(self._node.card(unit, peer), new):
                 parties.keep(self._node, unit, new)
 
@@ -115,7 +115,7 @@ class Syncing:
         if known and not missing:
             return
         data = wire.ask(sync.AccordText(offered.digest)).body
-        with self._node.store.write() as unit:
+        with self._node.writing() as unit:
             self._accords.take_file(unit, data)
 
     def _take_fork(self, outcome: Outcome, data: bytes) -> None:

@@ -239,8 +239,6 @@ def _claim(path: Path) -> int:
     """Take the writer's lock beside the file: the kernel lets go of it whatever happens to this process."""
     try:
         holder = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # SQLite would make the file readable to all, and gives its companions the rights that the file has.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise Fault(f"{path} cannot be opened: {error.strerror}", hint="check the directory and its owner") from error
     try:

@@ -26,7 +26,7 @@ def play(stage: Stage) -> None:
         found(stage, member, show=1)
     for member in stage.members:
         stage.say.command(stage.shown(["--home", str(member.home), "serve"]))
-        stage.start(member)
+    stage.start(*stage.members)
     stage.claim("three nodes answer, each on its own port", all(m.process for m in stage.members))
     _cards(stage)
     stage.say.step(

@@ -17,11 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -133,6 +133,7 @@ class Stage:
     root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="comity-demo-")))
     members: list[Member] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     def member(self, short: str, jurisdiction: str) -> Member:
@@ -215,65 +216,57 @@ class Stage:
 
     # -- processes -----------------------------------------------------------
 
-    def start(self, member: Member, home: Path | None = None) -> None:
-        """Serve a party's node, or the one in another directory in its name, and wait until it answers."""
-        home = home or member.home
-        member.process = self._serve(home)
-        self._await(home, member.process)
+    def start(self, *members: Member) -> None:
+        """Serve parties' nodes, and wait until they answer."""
+        for member in members:
+            member.process = self.serve(member.home)
+        for member in members:
+            self.ready(member.home, member.process)
 
-    def face(self, home: Path) -> subprocess.Popen[bytes]:
-        """Serve the node in a directory that is no party's own."""
-        process = self._serve(home)
-        self._await(home, process)
-        return process
-
-    def _serve(self, home: Path) -> subprocess.Popen[bytes]:
+    def serve(self, home: Path) -> subprocess.Popen[bytes]:
+        """Serve the node in a directory; `ready` waits for it."""
         with self._serving_log(home).open("ab") as log:
-            return spawn([*program(), "--home", str(home), "serve"], log)
+            # A session of its own, so that Ctrl-C here does not reach it.
+            process = subprocess.Popen(
+                [*program(), "--home", str(home), "serve"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
 
     def _serving_log(self, home: Path) -> Path:
         return self.root / f"{home.name}.serve.log"
 
-    def _await(self, home: Path, process: subprocess.Popen[bytes]) -> None:
+    def ready(self, home: Path, process: subprocess.Popen[bytes] | None) -> None:
+        """Wait until a node answers. Raises `Failed` where it does not."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not _answers(home / "run" / "local.sock"):
-            if process.poll() is not None or time.monotonic() > end:
+            if process is None or process.poll() is not None or time.monotonic() > end:
                 tail = self._serving_log(home).read_text("utf-8", "replace")[-600:]
                 raise Failed(f"the node in {home.name} is not being served: {tail.strip()}")
             time.sleep(POLL_SECONDS / 2)
 
-    def stop(self, member: Member) -> None:
-        """Stop serving a party's node."""
-        if member.process is not None:
-            end(member.process)
-            member.process = None
+    def stop(self, *members: Member) -> None:
+        """Stop serving parties' nodes."""
+        for member in members:
+            if member.process is not None:
+                end(member.process)
+                self.processes.remove(member.process)
+                member.process = None
 
-    def close(self, *, keep: bool) -> None:
-        """Stop what was started, and remove the directory unless it is to be kept."""
-        if not keep:
-            for member in self.members:
-                self.stop(member)
-            shutil.rmtree(self.root, ignore_errors=True)
-
-
-@contextmanager
-def stopped(stage: Stage, member: Member) -> Iterator[None]:
-    """Do something to a node's directory while it is not served."""
-    stage.stop(member)
-    yield
-    stage.start(member)
+    def close(self) -> None:
+        """Stop what was started, and remove the directory."""
+        for process in self.processes:
+            end(process)
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 def program() -> list[str]:
     """Return how this very program is started again."""
     return [sys.executable, "-m", "comity.boot.main"]
-
-
-def spawn(argv: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, so that Ctrl-C here does not reach it."""
-    return subprocess.Popen(  # noqa: S603 - our own program
-        argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
