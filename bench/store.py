@@ -2,8 +2,9 @@
 
     python -m bench.store [--objects 100000] [--json]
 
-Rates are for one thread of one process, each printed with its ratio to the calibration of the same run: inserting the
-same bodies into a plain two-column SQLite table with the same durability, and reading them from it by random key.
+Rates are for one thread of one process, by the clock and by its own processor time: on a machine that does other
+things too, only the second means anything. Each has its ratio to the calibration of the same run: inserting the same
+bodies into a plain two-column SQLite table with the same durability, and reading them from it by random key.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -108,29 +110,53 @@ class Sample:
         return objects, [(position(log_id, n), self.keys[n]) for n in indexes]
 
 
-def fill(store: SqliteStore, sample: Sample) -> dict[str, float]:
-    """Write everything, each batch durable; return entries a second without and with the rows of the views."""
+class Rate(NamedTuple):
+    """Things a second, by the clock and by processor time."""
+
+    clock: float
+    processor: float
+
+
+class Watch:
+    """Adds up the time between `start` and `stop`, by the clock and by processor time."""
+
+    def __init__(self) -> None:
+        self.clock = self.processor = 0.0
+
+    def start(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def stop(self) -> None:
+        self.clock += time.perf_counter() - self._began[0]
+        self.processor += time.process_time() - self._began[1]
+
+    def rate(self, count: int) -> Rate:
+        return Rate(count / self.clock, count / self.processor)
+
+
+def fill(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
+    """Write everything, each batch durable; return entries a second, and those with the rows of their views."""
     with store.write() as unit:
         log_id = unit.logs.open(ORIGIN, "cert.arcadia.example", own=True).id  # type: ignore[arg-type]
-    frontier, appended, everything = Frontier(), 0.0, 0.0
+    frontier, appending, indexing = Frontier(), Watch(), Watch()
     for start, entries in sample.batches():
         objects, values = sample.rows(log_id, start)
-        began = time.perf_counter()
+        appending.start()
         with store.write() as unit:
-            frontier.extend(leaf_hashes_of(b"".join(entry.commitment for entry in entries)))
+            frontier.extend(leaf_hashes_of(b"".join([entry.commitment for entry in entries])))
             unit.entries.append(log_id, start, entries)
             unit.logs.advance(log_id, start, frontier.size, frontier.root(), frontier.encode())
-            middle = time.perf_counter()
+        appending.stop()
+        indexing.start()
+        with store.write() as unit:
             unit.views.put(intel.OBJECT, objects)
             unit.views.put(intel.OBSERVABLE, values)
-            indexed = time.perf_counter()
-        everything += time.perf_counter() - began
-        appended += middle - began + (time.perf_counter() - indexed)
+        indexing.stop()
     count = len(sample.bodies)
-    return {"append, durable": count / appended, "append and index, durable": count / everything}
+    return {"append, durable": appending.rate(count), "index, durable": indexing.rate(count)}
 
 
-def look_up(store: SqliteStore, sample: Sample) -> dict[str, float]:
+def look_up(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
     """Return random reads a second, and values looked up a second, one at a time and many at once."""
     count = min(ASKED, len(sample.bodies))
     picks = [sample.chance.randrange(len(sample.bodies)) for _ in range(count)]
@@ -153,35 +179,36 @@ def look_up(store: SqliteStore, sample: Sample) -> dict[str, float]:
         }
 
 
-def rate(count: int, work: Callable[[], object]) -> float:
+def rate(count: int, work: Callable[[], object]) -> Rate:
     """Return how many of `count` things `work` does in a second, in the best of three rounds."""
-    seconds = []
+    rounds = []
     for _ in range(3):
-        began = time.perf_counter()
+        watch = Watch()
+        watch.start()
         work()
-        seconds.append(time.perf_counter() - began)
-    return count / min(seconds)
+        watch.stop()
+        rounds.append(watch.rate(count))
+    return Rate(max(one.clock for one in rounds), max(one.processor for one in rounds))
 
 
-def calibrate(path: Path, bodies: Sequence[bytes]) -> tuple[float, float]:
+def calibrate(path: Path, bodies: Sequence[bytes]) -> tuple[Rate, Rate]:
     """Return rows a second written to and read from a plain table of the same bodies."""
     connection = apsw.Connection(str(path))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB)")
-    began = time.perf_counter()
+    writing = Watch()
+    writing.start()
     for start in range(0, len(bodies), BATCH):
         with connection:
-            connection.executemany(
-                "INSERT INTO body VALUES (?, ?)", list(enumerate(bodies[start : start + BATCH], start))
-            )
-    written = len(bodies) / (time.perf_counter() - began)
+            connection.executemany("INSERT INTO body VALUES (?, ?)", enumerate(bodies[start : start + BATCH], start))
+    writing.stop()
     chance = random.Random(2)
     picks = [chance.randrange(len(bodies)) for _ in range(min(ASKED, len(bodies)))]
     query = "SELECT data FROM body WHERE id = ?"
     read = rate(len(picks), lambda: [connection.execute(query, (n,)).fetchone() for n in picks])
     connection.close()
-    return written, read
+    return writing.rate(len(bodies)), read
 
 
 def disk(path: Path, objects: int) -> dict[str, float]:
@@ -190,11 +217,25 @@ def disk(path: Path, objects: int) -> dict[str, float]:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC").fetchall()
     connection.close()
-    sizes = {str(name): int(size) / objects for name, size in rows}  # type: ignore[arg-type, call-overload]
+    sizes = {str(name): int(size) / objects for name, size in rows}  # type: ignore[arg-type]
     return {"in all": path.stat().st_size / objects, **{name: size for name, size in sizes.items() if size >= 1}}
 
 
-def measure(objects: int, folder: Path) -> dict[str, dict[str, float]]:
+class Found(NamedTuple):
+    """What was measured."""
+
+    calibration: dict[str, Rate]
+    rates: dict[str, Rate]
+    body_bytes: float
+    disk_bytes: dict[str, float]
+
+    def ratio(self, name: str) -> float:
+        """Return the processor's ratio of a rate to that of the plain table."""
+        base = self.calibration["plain table, written" if "durable" in name else "plain table, read at random"]
+        return self.rates[name].processor / base.processor
+
+
+def measure(objects: int, folder: Path) -> Found:
     sample = Sample(objects)
     written, read = calibrate(folder / "plain.db", sample.bodies)
     store = sqlite.open_store(folder / "node.db", views.VIEWS)
@@ -202,14 +243,12 @@ def measure(objects: int, folder: Path) -> dict[str, dict[str, float]]:
         rates = {**fill(store, sample), **look_up(store, sample)}
     finally:
         store.close()
-    ratios = {name: value / (written if "durable" in name else read) for name, value in rates.items()}
-    return {
-        "calibration": {"plain table, written": written, "plain table, read at random": read},
-        "per_second": rates,
-        "ratio": ratios,
-        "bytes_per_indicator": disk(folder / "node.db", objects),
-        "body": {"bytes": sum(map(len, sample.bodies)) / objects},
-    }
+    return Found(
+        {"plain table, written": written, "plain table, read at random": read},
+        rates,
+        sum(map(len, sample.bodies)) / objects,
+        disk(folder / "node.db", objects),
+    )
 
 
 def main() -> int:
@@ -221,17 +260,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         found = measure(arguments.objects, Path(folder))
     if arguments.json:
-        print(json.dumps({"objects": arguments.objects, **found}))
+        print(json.dumps({"objects": arguments.objects, **found._asdict()}))
         return 0
     print(
-        f"{arguments.objects:,} indicators of {found['body']['bytes']:.0f} bytes; ratios to a plain table of the same run"
+        f"{arguments.objects:,} indicators of {found.body_bytes:.0f} bytes; ratio 1 is the plain table of the same run"
     )
-    for name, value in found["calibration"].items():
-        print(f"{name:<30} {value:>12,.0f} /s")
-    for name, value in found["per_second"].items():
-        print(f"{name:<30} {value:>12,.0f} /s {found['ratio'][name]:>8.2f}")
+    print(f"{'':<30} {'/s':>12} {'/processor s':>14} {'ratio':>8}")
+    for name, (clock, processor) in found.calibration.items():
+        print(f"{name:<30} {clock:>12,.0f} {processor:>14,.0f}")
+    for name, (clock, processor) in found.rates.items():
+        print(f"{name:<30} {clock:>12,.0f} {processor:>14,.0f} {found.ratio(name):>8.2f}")
     print("bytes of disk per indicator")
-    for name, value in found["bytes_per_indicator"].items():
+    for name, value in found.disk_bytes.items():
         print(f"{name:<40} {value:>8.1f}")
     return 0
 

@@ -57,10 +57,12 @@ def encode(value: object) -> bytes:
 
 
 def _check(value: object, levels: int) -> None:
+    if isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise Malformed("an integer is beyond 2**53 - 1")
+        return
     if isinstance(value, float):
         raise Malformed("a float has no place in a signed record")
-    if isinstance(value, int) and abs(value) > INTEGER_MAX:
-        raise Malformed("an integer is beyond 2**53 - 1")
     if not isinstance(value, dict | list | tuple):
         return
     if not levels:
@@ -69,10 +71,11 @@ def _check(value: object, levels: int) -> None:
     if isinstance(value, dict):
         for key in value:
             # RFC 8785 §3.2.3 sorts keys by UTF-16 units, our encoder by code points: alike within the basic plane.
-            if not isinstance(key, str) or max(key, default="") > "\uffff":
+            if not isinstance(key, str) or not (key.isascii() or max(key) <= "\uffff"):
                 raise Malformed(f"{key!r} is no key of a signed record")
     for item in value.values() if isinstance(value, dict) else value:
-        _check(item, levels - 1)
+        if not isinstance(item, str):  # most are, and there is nothing to check in one
+            _check(item, levels - 1)
 
 
 def decode(data: bytes, kind: type[T], *, what: str) -> T:

@@ -115,6 +115,12 @@ class Party:
             pytest.fail(f"{self.name} does not serve:\n{self.log.read_text()}")
         return False
 
+    def end(self) -> None:
+        """Stop serving, however a test ended."""
+        if self.serving is not None:
+            self.serving.kill()
+            self.serving.wait()
+
     def stop(self) -> int:
         assert self.serving is not None
         self.serving.send_signal(signal.SIGTERM)
@@ -185,9 +191,11 @@ def report() -> Path:
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Party:
+def alone(tmp_path: Path) -> Iterator[Party]:
     """Return one party's fresh node."""
-    return found(tmp_path, "arcadia", listens=False)
+    party = found(tmp_path, "arcadia", listens=False)
+    yield party
+    party.end()
 
 
 @pytest.fixture
@@ -198,6 +206,4 @@ def three(tmp_path: Path) -> Iterator[list[Party]]:
     accord(parties, tmp_path)
     yield parties
     for party in parties:
-        if party.serving is not None:
-            party.serving.kill()
-            party.serving.wait()
+        party.end()

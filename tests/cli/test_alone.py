@@ -38,7 +38,9 @@ def test_a_card_carries_the_words_that_init_showed(tmp_path: Path) -> None:
 
 def test_init_touches_nothing_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
-    ran = comity("--home", tmp_path, "init", "cert.arcadia.example", "--name", "A", "--jurisdiction", "XA", "--office", "a")
+    ran = comity(
+        "--home", tmp_path, "init", "cert.arcadia.example", "--name", "A", "--jurisdiction", "XA", "--office", "a"
+    )
     assert ran.code == Conflict.exit_code
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
 

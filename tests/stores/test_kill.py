@@ -80,7 +80,7 @@ def test_a_node_killed_at_any_moment_loses_nothing_and_never_signs_two_trees(tmp
     for number in range(KILLS):
         for line in life(path, number, chance.random() * SECONDS_MAX):
             witness.hear(line)
-        look(path, witness)
+        look(path, witness, deep=number % 6 == 0)
     assert witness.signed > KILLS, "hardly anything was appended: the kills came too early"
     node, store = appender.compose(path)
     node.settle()  # what grew and was not signed is signed as it was
@@ -93,7 +93,7 @@ def test_a_node_killed_at_any_moment_loses_nothing_and_never_signs_two_trees(tmp
     store.close()
 
 
-def look(path: Path, witness: Witness) -> None:
+def look(path: Path, witness: Witness, *, deep: bool) -> None:
     """See what a kill left: sound, and with everything that was acknowledged."""
     node, store = appender.compose(path)
     try:
@@ -107,6 +107,7 @@ def look(path: Path, witness: Witness) -> None:
             witness.see(log.size, log.root.hex())
             if log.note:
                 witness.see_note(log.note)
+            if log.note and deep:
                 assert proofs.verify_log(node, unit, log)[1] == []
     finally:
         store.close()

@@ -172,20 +172,45 @@ def files(path: Path) -> bytes:
     return b"".join(each.read_bytes() for each in path.parent.iterdir())
 
 
-def test_an_erased_body_is_nowhere_in_the_files_once_the_store_is_closed(path: Path, store: Store) -> None:
-    secret = Random(4).randbytes(200)  # incompressible, so that it lies on the disk as it is
-    entries = [payload(n, body=secret if n == 5 else None) for n in range(9)]
-    log_id = grown(store, entries)
+SECRET = Random(4).randbytes(200)  # incompressible, so that it lies on the disk as it is
+
+
+def secret_kept(store: Store) -> tuple[int, bytes]:
+    """Keep a body that can be recognised on the disk; return the log's id and the body's salt."""
+    entries = [payload(n, body=SECRET if n == 5 else None) for n in range(9)]
     salt = entries[5].salt
     assert salt is not None
-    assert secret in files(path)
+    return grown(store, entries), salt
+
+
+def test_an_erased_body_is_nowhere_in_the_files(path: Path, store: Store) -> None:
+    log_id, salt = secret_kept(store)
+    assert SECRET in files(path)
     with store.write() as unit:
         unit.entries.erase(log_id, 5, 6)
-    store.close()
-    assert secret not in files(path)
+    assert SECRET not in files(path)
     assert salt not in files(path)
-    assert entries[4].salt is not None
-    assert entries[4].salt in files(path)
+
+
+def test_a_body_erased_while_somebody_reads_is_gone_with_the_next_unit_of_work(path: Path, store: Store) -> None:
+    log_id, _ = secret_kept(store)
+    with store.read() as reader:
+        assert reader.entries.read(log_id, 5, 6)[0].body == SECRET
+        with store.write() as unit:
+            unit.entries.erase(log_id, 5, 6)
+        assert SECRET in files(path)
+    with store.write() as unit:
+        unit.documents.put("shelf", "key", b"value")
+    assert SECRET not in files(path)
+
+
+def test_an_erasure_that_is_undone_keeps_the_body(path: Path, store: Store) -> None:
+    log_id, _ = secret_kept(store)
+    with pytest.raises(Fault), store.write() as unit:
+        unit.entries.erase(log_id, 5, 6)
+        raise Fault("the unit of work went wrong")
+    with store.read() as reader:
+        assert reader.entries.read(log_id, 5, 6)[0].body == SECRET
 
 
 def indicator(chance: Random, name: str) -> bytes:

@@ -114,6 +114,7 @@ class Machine:
         self._asked.report = report
         try:
             with self.turns.mine():
+                self._services.node.settle()  # what serving put on record since is shown signed
                 return perform(self, operation, ask)
         finally:
             self._asked.report = None
@@ -163,7 +164,10 @@ class Machine:
     def close(self) -> None:
         """Close store and connections."""
         self._fetcher.close()
-        self._services.node.store.close()
+        try:
+            self._services.node.settle()
+        finally:
+            self._services.node.store.close()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from comity.node.ports import Wire
 from comity.surfaces.cli import door
 from comity.transports import native
 
-TICK_SECONDS: Final = 0.2  # between two looks at what is due
+TICK_SECONDS: Final = 0.5  # between two looks at what is due
 PULLERS: Final = 4  # peers waited for at once; the work itself is done in turns
 QUIET_SECONDS_MAX: Final = 900.0  # a peer that does not answer is asked at least this often
 

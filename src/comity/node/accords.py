@@ -72,7 +72,9 @@ class Accords:
         for text in self.texts(unit):
             texts.setdefault(text.text.id, []).append(text)
         return {
-            name: accord.fold(_first(group), [t for t in group if t.text.parent], signatures(unit), placed(self._node, unit, name))
+            name: accord.fold(
+                _first(group), [t for t in group if t.text.parent], signatures(unit), placed(self._node, unit, name)
+            )
             for name, group in texts.items()
             if any(not t.text.parent for t in group)
         }

@@ -100,6 +100,18 @@ def _stated_as(unit: Unit, at: int) -> list[int]:
     log = unit.logs.get(place(at)[0])
     if canon.parse_origin(log.origin)[1] is not None:
         return [at]
+    return _passed(unit, at)
+
+
+def _ours(unit: Unit, at: int) -> list[int]:
+    """Return where this party stated an entry in accords: its own record, or another's that it passed on."""
+    log = unit.logs.get(place(at)[0])
+    if log.own and canon.parse_origin(log.origin)[1] is not None:
+        return [at]
+    return _passed(unit, at)
+
+
+def _passed(unit: Unit, at: int) -> list[int]:
     return [int(row[0] or 0) for row in unit.views.find(views.PASSED, {"source": at}, limit=1_024)]
 
 
@@ -125,7 +137,7 @@ def _check_author(node: Node, unit: Unit, actor: Actor, log: Log, indexes: Seque
 
 
 def _state(node: Node, unit: Unit, actor: Actor, log: Log, act: AnyAct) -> Origin:
-    party, accord, _ = canon.parse_origin(log.origin)
+    accord = canon.parse_origin(log.origin)[1]
     target = books.home_origin(node, unit) if accord is None else books.accord_origin(node, unit, accord)
     version = 0 if accord is None else books.version_of_last(unit, target)
     books.state(node, unit, target, version, [books.act_draft(node, actor.office_id, act, version=version)])
@@ -139,9 +151,9 @@ ACTS_ABOUT: Final = ("tombstone", "retract", "narrow")
 
 
 def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) -> list[Complied]:
-    """Return what every member has answered about these statements, wherever they were stated."""
+    """Return what every member has answered about these statements, wherever this party stated or relayed them."""
     found: list[Complied] = []
-    for at in sorted({target for place_ in places for target in _stated_as(unit, place_)}):
+    for at in sorted({target for place_ in places for target in _ours(unit, place_)}):
         log_id, index = place(at)
         log = unit.logs.get(log_id)
         name = canon.parse_origin(log.origin)[1]

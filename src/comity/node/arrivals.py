@@ -82,11 +82,13 @@ class Arrivals:
             held = unit.entries.commitments(log.id, start, start + len(entries))
             fitting: list[Opened] = []
             for at, entry in enumerate(entries):
-                if entry.held is Held.PAYLOAD and entry.commitment != held[32 * at : 32 * at + 32]:
-                    error = Unverified(f"{log.origin}#{start + at}: the payload does not match its commitment")
-                    self.quarantine(unit, log.party, error, entry.body or b"")
-                    entry = Opened(Held.WITHHELD, held[32 * at : 32 * at + 32], None, None, None)
-                fitting.append(entry)
+                leaf_says = held[32 * at : 32 * at + 32]
+                if entry.held is not Held.PAYLOAD or entry.commitment == leaf_says:
+                    fitting.append(entry)
+                    continue
+                error = Unverified(f"{log.origin}#{start + at}: the payload does not match its commitment")
+                self.quarantine(unit, log.party, error, entry.body or b"")
+                fitting.append(Opened(Held.WITHHELD, leaf_says, None, None, None))
             taken, new, refused = self._admit_all(unit, log, start, fitting)
             for index, each in enumerate(new, start):
                 if each.held is Held.PAYLOAD:
@@ -157,7 +159,7 @@ class Arrivals:
             text = accord.version(header.accord)
             if text is None or accord.awaiting:
                 raise _Early(f"{log.origin}: made under version {header.accord}, which is not in force here yet")
-            if not text.text.opens(header.kind) or header.kind in {INTEL_EVIDENCE} or header.kind.startswith("home."):
+            if not text.text.opens(header.kind) or header.kind == INTEL_EVIDENCE or header.kind.startswith("home."):
                 raise Refused(f"{log.origin}: the accord does not open {header.kind}")
             if text.text.member_of(log.party) is None:
                 raise Refused(f"{log.origin}: {log.party} is no member under version {header.accord}")

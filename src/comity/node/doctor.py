@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from comity import canon
 from comity.errors import NotFound
 from comity.node import parties, proofs, rebuild, witness
 from comity.node.accords import Accords
 from comity.node.node import Node
-from comity.node.ports import LogState, Unit
+from comity.node.ports import Log, LogState, Unit
 from comity.vocab import Held
 
 QUARANTINE_SHOWN: Final = 20
@@ -43,10 +44,13 @@ def examine(node: Node, accords: Accords, *, deep: bool = False) -> list[Ailment
 
 def _logs(node: Node, unit: Unit, deep: bool) -> list[Ailment]:
     found: list[Ailment] = []
-    for log in unit.logs.all():
+    logs = unit.logs.all()
+    for log in logs:
         if log.state is LogState.FROZEN:
+            followed = any(_follows(other, log) for other in logs)
             advice = "`comity log renew` begins its next generation" if log.own else "ask its author by voice"
-            found.append(Ailment(True, f"{log.origin} is frozen: a fork of it is proven and kept", advice))
+            what = f"{log.origin} is frozen: a fork of it is proven and kept"
+            found.append(Ailment(not followed, what, "" if followed else advice))
         if log.own and log.signed < log.size:
             found.append(Ailment(True, f"{log.origin}: {log.size - log.signed} entries are not signed yet"))
         gaps = [(s, e) for s, e, held in unit.entries.held_runs(log.id, 0, log.size) if held is Held.WITHHELD]
@@ -59,6 +63,14 @@ def _logs(node: Node, unit: Unit, deep: bool) -> list[Ailment]:
             if not wrong:
                 found.append(Ailment(False, f"{log.origin}: {checked} entries verified"))
     return found
+
+
+def _follows(log: Log, before: Log) -> bool:
+    """Say whether a log is a later generation of another."""
+    author, accord, number = canon.parse_origin(before.origin)
+    return (log.party, canon.parse_origin(log.origin)[1]) == (author, accord) and (
+        canon.parse_origin(log.origin)[2] > number
+    )
 
 
 def _parties(node: Node, unit: Unit) -> list[Ailment]:

@@ -9,6 +9,7 @@ logs only acts are folded: the content there is indexed where it was first held.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -211,7 +212,7 @@ def _segments(node: Node, unit: Unit, log: Log, start: int, end: int) -> list[tu
     known = {a: node.act(unit, a)[0] for _, _, a in about}
     return [
         (first, last, [known[a] for s, e, a in about if s <= first and last <= e])
-        for first, last in zip(edges, edges[1:], strict=False)
+        for first, last in pairwise(edges)
     ]
 
 

@@ -7,7 +7,6 @@ do not answer each other for ever; routine ones wait `HOLD_SECONDS_MIN` to be to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from comity import canon
@@ -21,7 +20,9 @@ from comity.node.node import Node
 from comity.node.ports import Log, LogState, Unit
 from comity.vocab import Held
 
-OWED: Final = "holding-owed"  # origin -> time since when
+OWED: Final = "holding-owed"  # origin -> how soon
+URGENT: Final = b"urgent"
+ROUTINE: Final = b"routine"
 TOLD: Final = "holding-told"  # accord -> time of the last holding
 STEP: Final = 65_536  # entries looked at in one step
 
@@ -51,25 +52,31 @@ def runs(unit: Unit, log: Log) -> tuple[HeldRun, ...]:
     return tuple(found)
 
 
-def owe(unit: Unit, origin: Origin, at: Instant) -> None:
-    """Note that a holding about a log is due."""
-    if unit.documents.get(OWED, origin) is None:
-        unit.documents.put(OWED, origin, str(at).encode())
+def owe(unit: Unit, origin: Origin, *, urgent: bool) -> None:
+    """Note that a holding about a log is due; an urgent one (an act that narrows, an alert) waits for nothing."""
+    if urgent or unit.documents.get(OWED, origin) is None:
+        unit.documents.put(OWED, origin, URGENT if urgent else ROUTINE)
 
 
-def tell(node: Node, accords: Accords, unit: Unit, *, urgent: Iterable[AccordId] = ()) -> int:
-    """State what is due, one act per accord; return how many acts."""
+def is_owed(unit: Unit) -> bool:
+    """Say whether any holding is due."""
+    return bool(unit.documents.all(OWED))
+
+
+def tell(node: Node, accords: Accords, unit: Unit) -> int:
+    """State what is due, together per accord; return how many acts."""
     due: dict[AccordId, list[Log]] = {}
-    for origin, _ in unit.documents.all(OWED):
+    urgent: set[AccordId] = set()
+    for origin, word in unit.documents.all(OWED):
         accord, log = canon.parse_origin(origin)[1], unit.logs.find(Origin(origin))
         if accord is not None and log is not None and log.state is not LogState.FROZEN:
             due.setdefault(accord, []).append(log)
+            urgent |= {accord} if word == URGENT else set()
     told = 0
     for accord, logs in sorted(due.items()):
         last = int(unit.documents.get(TOLD, accord) or b"0")
-        if accord not in set(urgent) and node.now() < last + HOLD_SECONDS_MIN:
-            continue
-        told += _tell(node, accords, unit, accord, logs)
+        if accord in urgent or node.now() >= last + HOLD_SECONDS_MIN:
+            told += _tell(node, accords, unit, accord, logs)
     return told
 
 
@@ -78,14 +85,20 @@ def _tell(node: Node, accords: Accords, unit: Unit, accord: AccordId, logs: list
         known = accords.get(unit, accord)
     except NotFound:
         return 0
-    holdings = [Holding(log.origin, log.size, runs(unit, log)[:HOLD_RUNS_MAX]) for log in logs]
-    office = node.card(unit, node.me).card.offices[0].id
-    draft = books.act_draft(node, office, Hold(tuple(sorted(holdings))), version=known.current.text.version)
-    books.state(node, unit, books.accord_origin(node, unit, accord), known.current.text.version, [draft])
-    for log in logs:
+    office, version = node.card(unit, node.me).card.offices[0].id, known.current.text.version
+    drafts: list[books.Draft] = []
+    group: list[Holding] = []
+    for log in sorted(logs, key=lambda log: log.origin):
+        holding = Holding(log.origin, log.size, runs(unit, log)[:HOLD_RUNS_MAX])
+        if group and sum(len(h.runs) for h in group) + len(holding.runs) > HOLD_RUNS_MAX:
+            drafts.append(books.act_draft(node, office, Hold(tuple(group)), version=version))
+            group = []
+        group.append(holding)
         unit.documents.delete(OWED, log.origin)
+    drafts.append(books.act_draft(node, office, Hold(tuple(group)), version=version))
+    books.state(node, unit, books.accord_origin(node, unit, accord), version, drafts)
     unit.documents.put(TOLD, accord, str(node.now()).encode())
-    return 1
+    return len(drafts)
 
 
 def answers(node: Node, unit: Unit, origin: Origin) -> list[Answered]:

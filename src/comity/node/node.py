@@ -76,7 +76,7 @@ class Node:
         return card
 
     def act(self, unit: Unit, where: int) -> tuple[AnyAct, Instant]:
-        """Return the act at a position and its author's time, read once. Raises `Malformed` where its bytes are gone."""
+        """Return the act at a position and its author's time, read once. Raises `Malformed` without its bytes."""
         known = self._acts.get(where)
         if known is None:
             log_id, index = place(where)

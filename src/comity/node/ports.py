@@ -270,6 +270,9 @@ class Quarantine(Protocol):
 class Unit(Protocol):
     """One unit of work."""
 
+    def version(self) -> int:
+        """Return a number that is another one after every commit of anybody's, as this reader sees it."""
+
     @property
     def logs(self) -> Logs: ...  # noqa: D102
     @property

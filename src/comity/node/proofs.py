@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from comity import canon, party, statement
+from comity.areas import intel
 from comity.canon import Instant, Origin
 from comity.errors import Malformed, NotFound, Unverified
 from comity.limits import STATEMENT_BYTES_MAX
@@ -19,7 +20,7 @@ from comity.node.node import CARDS, Node
 from comity.node.ports import Log, Unit, place
 from comity.node.serving import tree
 from comity.node.witness import RECEIPTS, witness_name
-from comity.statement import MEDIA_TYPE
+from comity.statement import INTEL_RELAY, MEDIA_TYPE
 from comity.tlog import leaf, proof
 from comity.tlog.checkpoint import parse_checkpoint
 from comity.tlog.cosignature import CosignatureVerifier, verify_cosignature
@@ -61,12 +62,18 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def prove(node: Node, unit: Unit, at: int) -> bytes:
-    """Return the proof file of a statement held here, with its receipts. Raises `NotFound`."""
+    """Return the proof file of a statement held here, with its receipts; of a relay, its author's.
+
+    Raises `NotFound`.
+    """
     log_id, index = place(at)
     log = unit.logs.get(log_id)
     (entry,) = unit.entries.read(log_id, index, index + 1)
     if entry.header is None or entry.body is None or entry.salt is None or index >= log.signed:
         raise NotFound(f"{log.origin}#{index} is not held here with its bytes under a signed checkpoint")
+    header = node.header(entry.header)
+    if header.kind == INTEL_RELAY:
+        return _relayed(unit, log, intel.cut_relay(entry.body))
     note, cards = _note(node, unit, log)
     card = unit.documents.get(CARDS, log.party)
     if card is None:
@@ -80,11 +87,23 @@ def prove(node: Node, unit: Unit, at: int) -> bytes:
             FORMAT,
             canon.b64(card),
             proof.Proof(index, tuple(hashes), note.encode(), None).encode().decode(),
-            node.header(entry.header).accord,
+            header.accord,
             canon.b64(entry.salt),
             canon.b64(statement.join(entry.header, entry.body)),
             cards,
         )
+    )
+
+
+def _relayed(unit: Unit, log: Log, relay: intel.Relay) -> bytes:
+    """Return the proof file of what a relay passes on: the author's statement, witnessed by whoever passed it on."""
+    line, author = relay.line, canon.parse_origin(relay.line.origin)[0]
+    card = unit.documents.get(CARDS, author)
+    if card is None:
+        raise NotFound(f"no card of {author} is held", hint=f"ask {author} for its card, then `comity party import`")
+    cards = _card_of(unit, log.party)
+    return canon.encode(
+        ProofFile(FORMAT, canon.b64(card), line.proof, line.version, line.salt, canon.b64(relay.payload), cards)
     )
 
 

@@ -154,7 +154,8 @@ class Releases:
         except NotFound:
             return ()
         offices = [Audience(ref, card.jurisdiction) for ref in card.offices_refs]
-        names = {*(facts.marking.to if facts.marking else ()), *(standing.to or ()), *(to for to, _ in standing.consents)}
+        marked = facts.marking.to if facts.marking else ()
+        names = {*marked, *(standing.to or ()), *(to for to, _ in standing.consents)}
         named: list[Audience] = []
         for name in sorted(names):
             try:

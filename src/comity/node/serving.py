@@ -8,6 +8,7 @@ proven by the transport (a signed request) before anything here is called.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -34,6 +35,12 @@ class _Granted(NamedTuple):
     grant: bytes
 
 
+class _Shown(NamedTuple):
+    moment: tuple[int, int, int, int]  # reader, the store's version as it sees it, the node's epochs
+    until: int | None
+    answer: Answer
+
+
 class Serving:
     """Answers requests of other parties' nodes."""
 
@@ -41,6 +48,7 @@ class Serving:
         self._node = node
         self._accords = accords
         self._releases = releases
+        self._shown: dict[PartyId, _Shown] = {}
         self._grants: dict[tuple[int, PartyId], _Granted] = {}
 
     def answer(self, party: PartyId, request: sync.AnyRequest) -> Answer:
@@ -66,6 +74,16 @@ class Serving:
     # -- heads ---------------------------------------------------------------
 
     def _heads(self, unit: Unit, party: PartyId, etag: str) -> Answer:
+        """Answer with the heads, or that nothing changed: where nobody wrote since, without looking."""
+        moment = (threading.get_ident(), unit.version(), self._node.epoch, self._node.standings)
+        known = self._shown.get(party)
+        if known is None or known.moment != moment or (known.until is not None and self._node.now() >= known.until):
+            known = self._shown[party] = self._show(unit, party, moment)
+        if known.answer.etag == etag:
+            return Answer(b"", etag, unchanged=True)
+        return known.answer
+
+    def _show(self, unit: Unit, party: PartyId, moment: tuple[int, int, int, int]) -> _Shown:
         heads = sync.HeadsAnswer(
             v=sync.WIRE,
             party=self._node.me,
@@ -78,7 +96,8 @@ class Serving:
         )
         body = sync.encode_heads(heads)
         tag = hashlib.sha256(body).hexdigest()[:32]
-        return Answer(b"", tag, unchanged=True) if tag == etag else Answer(body, tag)
+        ends = [g.until for (_, to), g in self._grants.items() if to == party and g.until is not None]
+        return _Shown(moment, min(ends, default=None), Answer(body, tag))
 
     def _logs_for(self, unit: Unit, party: PartyId) -> list[Log]:
         names = {accord.id for accord in self._accords.with_party(unit, party)}
@@ -98,9 +117,9 @@ class Serving:
         """Digest what is released of a log to a party: when it changes, withheld entries are asked for again."""
         known = self._grants.get((log.id, party))
         epoch = (self._node.epoch, self._node.standings)
-        if known is not None and known.size == log.size and known.epoch == epoch:
-            if known.until is None or self._node.now() < known.until:
-                return known.grant
+        fresh = known is not None and (known.until is None or self._node.now() < known.until)
+        if known is not None and fresh and known.size == log.size and known.epoch == epoch:
+            return known.grant
         allowed: list[int] = []
         ends: list[int] = []
         for pair in sorted(unit.entries.classes(log.id, 0, log.size)):

@@ -12,7 +12,7 @@ from typing import Final
 
 from comity import canon, limits, party, sync
 from comity.canon import AccordId, Digest, Origin, PartyId
-from comity.errors import ComityError, Conflict, NotFound, Refused, Theirs, TooLarge, Unverified
+from comity.errors import Conflict, NotFound, Refused, Theirs, TooLarge, Unverified
 from comity.node import forks, holdings, parties, witness
 from comity.node.accords import TEXTS, Accords
 from comity.node.arrivals import Arrivals, Kept
@@ -38,7 +38,6 @@ class Outcome:
     receipts: int = 0
     faults: list[str] = field(default_factory=list)
     forks: list[Origin] = field(default_factory=list)
-    urgent: set[AccordId] = field(default_factory=set)
     early: bool = False
 
 
@@ -55,15 +54,19 @@ class Syncing:
         self._compared: dict[tuple[PartyId, Origin], bytes] = {}
         self._ahead: dict[tuple[PartyId, Origin], int] = {}
 
-    def pull(self, peer: PartyId, wire: Wire, progress: Progress | None = None) -> Outcome:
-        """Pull everything new from a peer. Raises `Unreachable`, or `Theirs` where nothing could be believed."""
+    def pull(self, peer: PartyId, wire: Wire, progress: Progress | None = None, *, tell: bool = True) -> Outcome:
+        """Pull everything new from a peer. Raises `Unreachable`, or `Theirs` where nothing could be believed.
+
+        `tell=False` leaves the holdings that became due to a later `tell`.
+        """
         outcome = Outcome(peer)
         with self._node.store.read() as unit:
             etag = (unit.documents.get(ETAGS, peer) or b"").decode()
         answer = wire.ask(sync.Heads(etag))
         if answer.unchanged:
             outcome.unchanged = True
-            self._tell(outcome)
+            if tell:
+                self.tell()
             return outcome
         heads = sync.decode_heads(answer.body)
         if heads.party != peer:
@@ -80,7 +83,8 @@ class Syncing:
                 self._guard(outcome, note, lambda n=note: self._take_receipt(outcome, n))  # type: ignore[misc]
         if heads.home:
             self._guard(outcome, heads.home, lambda: self._witness_home(peer, heads.home, wire))
-        self._tell(outcome)
+        if tell:
+            self.tell()
         if not outcome.faults and not outcome.early:
             with self._node.store.write() as unit:
                 unit.documents.put(ETAGS, peer, answer.etag.encode())
@@ -157,7 +161,10 @@ class Syncing:
         origin = sync.origin_of(shown.note)
         author, accord, _ = canon.parse_origin(origin)
         if author == self._node.me:
-            self._take_receipt(outcome, shown.note)
+            with self._node.store.read() as unit:
+                frozen = witness.is_frozen(unit, origin)
+            if not frozen:  # of a forked log nothing is believed, and its key may have been replaced
+                self._take_receipt(outcome, shown.note)
             return
         with self._node.store.read() as unit:
             if accord is None or outcome.peer not in self._accords.get(unit, accord).members:
@@ -276,12 +283,9 @@ class Syncing:
         outcome.payloads += kept.payloads
         outcome.refused += kept.refused
         outcome.early = outcome.early or kept.early
-        accord = canon.parse_origin(log.origin)[1]
-        if kept.urgent and accord is not None:
-            outcome.urgent.add(accord)
         if kept.telling:
             with self._node.store.write() as unit:
-                holdings.owe(unit, log.origin, self._node.now())
+                holdings.owe(unit, log.origin, urgent=kept.urgent)
 
     # -- forks ---------------------------------------------------------------
 
@@ -322,15 +326,12 @@ class Syncing:
             )
         self._take_fork(outcome, certificate)
 
-    def _tell(self, outcome: Outcome) -> None:
+    def tell(self) -> None:
+        """State the holdings that are due: after one pull, or after a pass over all peers."""
         if not self._node.signs:
             return
         with self._node.store.read() as unit:
-            due = bool(unit.documents.all(holdings.OWED))
-        if not due:
-            return
-        try:
+            due = holdings.is_owed(unit)
+        if due:
             with self._node.writing() as unit:
-                holdings.tell(self._node, self._accords, unit, urgent=outcome.urgent)
-        except ComityError as error:
-            outcome.faults.append(error.says())
+                holdings.tell(self._node, self._accords, unit)

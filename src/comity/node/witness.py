@@ -143,12 +143,12 @@ def take_certificate(node: Node, unit: Unit, data: bytes) -> Origin | None:
     try:
         certificate = ForkCertificate.decode(data)
         origin = sync.origin_of(certificate.first.text)
+        if unit.documents.get(FORKS, origin) is not None:
+            return None  # proven before; the key that signed it may have been replaced since
         author, _, _ = canon.parse_origin(origin)
         certificate.verify(Verifier(origin, log_key(node, unit, author)))
     except TlogError as error:
         raise Unverified(f"a fork certificate proves nothing: {error}") from error
-    if unit.documents.get(FORKS, origin) is not None:
-        return None
     unit.documents.put(FORKS, origin, data)
     log = unit.logs.find(origin)
     if log is not None:

@@ -141,11 +141,11 @@ class World:
             after = [at for at, _ in one.services.queries.home_objects(unit, source="", type_="", after=0)]
         return [at for at in after if at not in before]
 
-    def pull(self, one: Inhabitant, peer: Inhabitant) -> Outcome | ComityError:
+    def pull(self, one: Inhabitant, peer: Inhabitant, *, tell: bool = True) -> Outcome | ComityError:
         """Let a node pull from another; what the network or the peer did wrong is returned, not raised."""
         self.now += 1
         try:
-            return one.services.syncing.pull(peer.name, self.network.wire(one.name, peer.name))
+            return one.services.syncing.pull(peer.name, self.network.wire(one.name, peer.name), tell=tell)
         except ComityError as error:
             return error
 
@@ -157,8 +157,9 @@ class World:
         for one in people:
             for peer in people:
                 if peer is not one:
-                    outcome = self.pull(one, peer)
+                    outcome = self.pull(one, peer, tell=False)
                     brought += not (isinstance(outcome, Outcome) and outcome.unchanged)
+            one.services.syncing.tell()
         return brought
 
     def calm(self, rounds: int) -> int:

@@ -44,6 +44,11 @@ class PostgresUnit:
         self.documents = PostgresDocuments(connection)
         self.quarantine = PostgresQuarantine(connection)
 
+    def version(self) -> int:
+        """Return a number that is another one after every commit of anybody's, as this reader sees it."""
+        row = self.connection.execute("SELECT commits FROM comity").fetchone()
+        return int(row[0]) if row else 0
+
 
 class PostgresStore:
     """The store of one node. Make it with `open_store`."""
@@ -72,6 +77,7 @@ class PostgresStore:
                 connection.execute("BEGIN")
                 schema.lock(connection)
                 yield PostgresUnit(connection)
+                connection.execute("UPDATE comity SET commits = commits + 1")
                 connection.execute("COMMIT")
             except psycopg.Error as error:
                 self._abandon()

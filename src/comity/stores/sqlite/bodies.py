@@ -39,7 +39,7 @@ class Bodies:
         self._decompressors.clear()
 
     def pack(self, bodies: Sequence[bytes]) -> tuple[int, list[bytes]]:
-        """Return the codec and the compressed bodies; the first thousand train the dictionary of all after them."""
+        """Return the codec and the compressed bodies; the first 500 train the dictionary of all after them."""
         codec = self._newest()
         if codec == PLAIN:
             self._samples += [body for body in bodies if len(body) >= SAMPLE_BYTES_MIN]

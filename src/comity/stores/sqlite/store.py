@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -30,7 +30,8 @@ from comity.view import View
 BUSY_MS: Final = 10_000  # a checkpoint of the WAL may hold a reader up this long
 CACHE_KIB: Final = 32_768  # of pages a connection keeps: a small node has 120 MB in all
 MMAP_BYTES: Final = 2_147_483_648  # reads go through the page cache of the system, not through copies
-CHECKPOINT_PAGES: Final = 16_384  # 64 MiB of WAL: random index pages are written back once for many batches
+PAGE_BYTES: Final = 8_192  # of a new file: bulk writes take a fifth less time than with 4 KiB, for 1 % more disk
+CHECKPOINT_PAGES: Final = 8_192  # 64 MiB of WAL: random index pages are written back once for many batches
 STATEMENTS_KEPT: Final = 200  # prepared statements of a connection: the ports have about sixty
 
 
@@ -47,6 +48,11 @@ class SqliteUnit:
         self.spans = SqliteSpans(connection)
         self.documents = SqliteDocuments(connection)
         self.quarantine = SqliteQuarantine(connection)
+
+    def version(self) -> int:
+        """Return a number that is another one after every commit of another connection."""
+        row: Any = self.connection.execute("PRAGMA data_version").fetchone()
+        return int(row[0])
 
 
 class SqliteStore:
@@ -97,6 +103,7 @@ class SqliteStore:
                 unit.connection.execute("BEGIN IMMEDIATE")
                 yield unit
                 unit.connection.execute("COMMIT")
+                _overwrite(unit)
             except BaseException as error:
                 self._undo(lasting=not isinstance(error, apsw.Error))
                 if isinstance(error, apsw.Error):
@@ -195,9 +202,12 @@ class SqliteStore:
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), vfs=self._vfs, statementcachesize=STATEMENTS_KEPT)
         connection.set_busy_timeout(BUSY_MS)
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         return connection
 
     def _configure(self, connection: apsw.Connection) -> None:
+        # One plan for each statement: else SQLite plans anew for every value bound, and a look-up takes thrice as long.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'OFF'}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -229,6 +239,20 @@ def settle(connection: apsw.Connection) -> None:
         raise apsw.BusyError("a reader holds what has to be written back first")
 
 
+def _overwrite(unit: SqliteUnit) -> None:
+    """After an erasure, empty the write-ahead log, in which the erased bytes still stand.
+
+    Readers are not waited for: while one looks back, and after an error, it is tried again after the next unit.
+    """
+    if not unit.entries.erased:
+        return
+    unit.connection.set_busy_timeout(0)
+    with suppress(apsw.Error):
+        settle(unit.connection)
+        unit.entries.erased = False
+    unit.connection.set_busy_timeout(BUSY_MS)
+
+
 def _close(connection: apsw.Connection) -> None:
     # Closing may write the WAL back. That this fails loses nothing: it is done again when the file is next opened.
     with suppress(apsw.Error):
@@ -237,15 +261,20 @@ def _close(connection: apsw.Connection) -> None:
 
 def _claim(path: Path) -> int:
     """Take the writer's lock beside the file: the kernel lets go of it whatever happens to this process."""
+    mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
-        holder = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        holder = os.open(f"{path}.lock", mode, 0o600)
     except OSError as error:
         raise Fault(f"{path} cannot be opened: {error.strerror}", hint="check the directory and its owner") from error
     try:
         fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        os.close(os.open(path, mode, 0o600))  # for its owner alone, as SQLite makes its other files after it
+    except BlockingIOError as error:
         os.close(holder)
         raise Conflict(f"another process has {path} open", hint="talk to the serving node, or stop it") from error
+    except OSError as error:
+        os.close(holder)
+        raise Fault(f"{path} cannot be opened: {error.strerror}", hint="check the file and its owner") from error
     return holder
 
 

@@ -63,6 +63,11 @@ def _everything(unit: Unit, log_id: int) -> list[object]:
     ]
 
 
+def _put(store: Store, value: bytes) -> None:
+    with store.write() as unit:
+        unit.documents.put("card", "key", value)
+
+
 class UnitsContract:
     """A unit of work commits wholly or not at all; a read sees one moment."""
 
@@ -137,6 +142,27 @@ class UnitsContract:
         thread.start()
         thread.join(timeout=30)
         assert seen == [payload(0).body]
+
+    def test_a_reader_knows_whether_anything_was_committed(self, store: Store) -> None:
+        def version() -> int:
+            with store.read() as unit:
+                return unit.version()
+
+        seen = [version()]
+        assert version() == seen[0]
+        with raises(_Abandoned), store.write() as unit:
+            unit.documents.put("card", "key", b"value")
+            raise _Abandoned
+        assert version() == seen[0]
+        for value in (b"1", b"2"):
+            with store.read() as before:
+                held = before.version()
+                writer = threading.Thread(target=_put, args=(store, value))
+                writer.start()
+                writer.join(timeout=30)
+                assert before.version() == held == seen[-1]
+            seen.append(version())
+        assert len(set(seen)) == 3
 
     def test_a_read_inside_a_read_sees_the_same_moment(self, store: Store) -> None:
         log_id = grown(store, [payload(0), payload(1)])

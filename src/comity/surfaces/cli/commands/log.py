@@ -1,4 +1,4 @@
-"""`comity log`: show, verify, prove, check, renew."""
+"""`comity log`: show, verify, prove, fork, check, renew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import click
 import msgspec
 
-from comity.surfaces.cli.files import output_path, read_text
+from comity.surfaces.cli.files import output_path, read_text, write_text
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import SETTINGS, Lazy, command
 from comity.surfaces.cli.verbs import Nothing
@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "show": (f"{_AT}show", "The logs here, or one log's newest signed checkpoint."),
     "verify": (f"{_AT}verify", "Check the whole node, offline."),
     "prove": (f"{_AT}prove", "Write a proof file of an object."),
+    "fork": (f"{_AT}fork", "Write a file that proves a fork."),
     "check": (f"{_AT}check", "Check a proof file; needs no node."),
     "renew": (f"{_AT}renew", "Begin the next generation of a log."),
 }
@@ -39,6 +40,16 @@ class Checked(msgspec.Struct, frozen=True):
     words: str
     receipts: tuple[tuple[str, int], ...]
     body: str
+
+
+class CheckedFork(msgspec.Struct, frozen=True):
+    """What a fork file proves, for people and programs: two trees as (entries, root)."""
+
+    party: str
+    origin: str
+    first: tuple[int, str]
+    second: tuple[int, str]
+    words: str
 
 
 @command("show", example="comity log show\ncomity log show cert.arcadia.example/home/1")
@@ -104,6 +115,22 @@ def prove(session: Session, name: str, out: str) -> None:
         session.note(f"  the same object is also {other}: `comity log prove {other}`")
 
 
+@command("fork", example="comity log fork cert.borealia.example/accord/three-shores/1 --out fork.proof")
+@click.argument("origin", metavar="ORIGIN")
+@click.option("--out", metavar="FILE", default="-", help="Where to write it.  [default: standard output]")
+def fork(session: Session, origin: str, out: str) -> None:
+    """Write a file that proves that a log's author signed two histories of it.
+
+    It holds two signed checkpoints and no statement, so it can be given to anybody; `comity log check` verifies it.
+    """
+    found = session.ask(verbs.FORK, verbs.Fork(origin=origin, **session.who))
+    if session.as_json:
+        session.put(found, ())
+        return
+    write_text(out, found.text)
+    session.note(f"Proof that {origin} was signed in two versions.")
+
+
 @command("check", example="comity log check proof.json")
 @click.argument("file", metavar="FILE")
 def check(session: Session, file: str) -> None:
@@ -112,10 +139,16 @@ def check(session: Session, file: str) -> None:
     It proves who signed the log that holds the statement. That the signer is who it says, its twelve words prove: the
     party reads them out on a number you already have.
     """
-    from comity.node import proofs
+    from comity.node import forks, proofs
     from comity.surfaces.cli.words import words_of
 
-    proven = proofs.check(read_text(file).strip().encode())
+    data = read_text(file).strip().encode()
+    if forks.is_file(data):
+        forked = forks.check(data)
+        found = CheckedFork(forked.party, forked.origin, forked.first, forked.second, words_of(forked.words))
+        session.put(found, _fork_lines(found))
+        return
+    proven = proofs.check(data)
     shown = Checked(
         party=proven.party,
         office=proven.office,
@@ -129,6 +162,15 @@ def check(session: Session, file: str) -> None:
         body=proven.body.decode("utf-8", "replace"),
     )
     session.put(shown, _check_lines(session, shown))
+
+
+def _fork_lines(found: CheckedFork) -> Iterator[str]:
+    yield f"The fork is proven: the keeper of {found.party}'s log key signed two different trees of one log."
+    yield f"  log    {found.origin}"
+    for size, root in (found.first, found.second):
+        yield f"  tree   {size} entries, root {root}"
+    yield f"  words  {found.words}"
+    yield f"The key is {found.party}'s if {found.party} reads you these words."
 
 
 def _check_lines(session: Session, shown: Checked) -> Iterator[str]:

@@ -105,13 +105,17 @@ def _release(stage: Stage, arcadia: Member) -> None:
     withheld = stage.run("explain", OWN, "--to", client, home=arcadia.home, show=20).answer
     stage.claim("the utility may not have what is for the office only", _outcomes(withheld) == ["withholding"])
     allowed = stage.run("explain", KNOWN, "--to", client, "--for", "sensor", home=arcadia.home, show=20).answer
-    stage.claim("it may have what is TLP:CLEAR, for its sensors too: it is PAP:CLEAR", _outcomes(allowed) == ["release"])
+    stage.claim(
+        "it may have what is TLP:CLEAR, for its sensors too: it is PAP:CLEAR", _outcomes(allowed) == ["release"]
+    )
     out = stage.root / "block.txt"
     done = stage.run(
         *("export", "--to", client, "--type", "indicator", "--format", "txt", "--out", str(out)), home=arcadia.home
     ).answer
     lines = set(out.read_text("utf-8").splitlines())
-    stage.claim(f"{done.values} values are in the file, {KNOWN} among them, {OWN} not", KNOWN in lines and OWN not in lines)
+    stage.claim(
+        f"{done.values} values are in the file, {KNOWN} among them, {OWN} not", KNOWN in lines and OWN not in lines
+    )
 
 
 def _outcomes(found: Explained) -> list[str]:

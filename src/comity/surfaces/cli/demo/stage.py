@@ -166,8 +166,10 @@ class Stage:
 
     def elsewhere(self, *words: str, cwd: Path, codes: Sequence[int] = (0,), show: int = LINES_SHOWN) -> Ran:
         """Run a command in another process, in a directory that has never seen a node."""
-        self.say.command(f"cd {shlex.quote(self.shortened(str(cwd)))} && {shlex.join(['comity', *words])}")
-        environment = os.environ | {"COMITY_HOME": str(cwd / "no-node-here")}
+        typed = shlex.join(["comity", *words]).replace(f"{self.root}/", "../")
+        self.say.command(f"cd {shlex.quote(self.shortened(str(cwd)))} && {typed}")
+        path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
+        environment = os.environ | {"COMITY_HOME": str(cwd / "no-node-here"), "PYTHONPATH": path}
         argv = [*program(), *words]
         done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
         self.say.answer(self.shortened(done.stdout + done.stderr), show)
@@ -253,30 +255,30 @@ class Stage:
         """Stop serving parties' nodes."""
         for member in members:
             if member.process is not None:
-                end(member.process)
-                self.processes.remove(member.process)
+                self.end(member.process)
                 member.process = None
+
+    def end(self, *processes: subprocess.Popen[bytes]) -> None:
+        """Ask processes to stop, all at once, and wait for them."""
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self.processes.remove(process)
 
     def close(self) -> None:
         """Stop what was started, and remove the directory."""
-        for process in self.processes:
-            end(process)
+        self.end(*self.processes)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
 def program() -> list[str]:
     """Return how this very program is started again."""
     return [sys.executable, "-m", "comity.boot.main"]
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to stop, and wait for it."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def free_port() -> int:

@@ -9,7 +9,7 @@ from comity.canon import Origin
 from comity.node import acting
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Unit
+from comity.node.ports import Unit, place
 from comity.surfaces.cli.desk import Desk, actor_of
 from comity.surfaces.cli.operations.choosing import mine_first, one_of
 from comity.surfaces.cli.verbs import Ask
@@ -67,7 +67,17 @@ def compliance(desk: Desk, ask: verbs.Compliance) -> verbs.Answered:
     """Say who has answered about own objects and the acts that bear on them."""
     with desk.services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
-        return verbs.Answered(_answers(desk, unit, _places(desk, unit, actor, ask.names)))
+        places = {at for name in ask.names for at in _own_places(desk, unit, actor, name)}
+        return verbs.Answered(_answers(desk, unit, sorted(places)))
+
+
+def _own_places(desk: Desk, unit: Unit, actor: Actor, name: str) -> list[int]:
+    """Return what a name means; an own statement by its place also when its bytes are erased."""
+    if "#" in name:
+        at = desk.services.queries.parse_place(unit, name)
+        if unit.logs.get(place(at)[0]).own:
+            return [at]
+    return mine_first(desk.services, unit, actor, name)
 
 
 def _places(desk: Desk, unit: Unit, actor: Actor, names: Sequence[str]) -> list[int]:

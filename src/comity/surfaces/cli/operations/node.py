@@ -9,7 +9,7 @@ from comity import canon
 from comity.canon import Origin
 from comity.errors import Fault, Misuse, NotFound
 from comity.node import doctor as examining
-from comity.node import generations, proofs, pulls, views, witness
+from comity.node import forks, generations, proofs, pulls, views, witness
 from comity.node import rebuild as rebuilding
 from comity.node.ports import LogState, Unit, place
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
@@ -96,12 +96,12 @@ def prove(desk: Desk, ask: verbs.Prove) -> verbs.Proven:
         stated = [at for place_ in places for at in _stated(unit, place_)] or places
         data = proofs.prove(services.node, unit, stated[0])
         names = [_name(unit, at) for at in stated]
-        party = unit.logs.get(place(stated[0])[0]).party
+    proven = proofs.check(data)  # what is handed out has been checked as its reader will check it
     try:
         Path(ask.path).write_bytes(data)
     except OSError as error:
         raise Fault(f"{ask.path} cannot be written: {error.strerror}") from error
-    return verbs.Proven(names[0], party, tuple(names[1:]))
+    return verbs.Proven(f"{proven.origin}#{proven.index}", proven.party, tuple(names[1:]))
 
 
 def _stated(unit: Unit, at: int) -> list[int]:
@@ -112,6 +112,12 @@ def _stated(unit: Unit, at: int) -> list[int]:
 def _name(unit: Unit, at: int) -> str:
     log_id, index = place(at)
     return f"{unit.logs.get(log_id).origin}#{index}"
+
+
+def fork(desk: Desk, ask: verbs.Fork) -> verbs.ForkShown:
+    """Return the file that proves the fork of a log."""
+    with desk.services.node.store.read() as unit:
+        return verbs.ForkShown(ask.origin, forks.export(unit, ask.origin).decode())
 
 
 def renew(desk: Desk, ask: verbs.Renew) -> verbs.Renewed:
@@ -195,6 +201,7 @@ OPERATIONS: Final = (
     Operation(verbs.CHECKPOINT, checkpoint),
     Operation(verbs.VERIFY, verify),
     Operation(verbs.PROVE, prove),
+    Operation(verbs.FORK, fork),
     Operation(verbs.RENEW, renew),
     Operation(verbs.RECEIPTS, receipts),
     Operation(verbs.REBUILD, rebuild),

@@ -119,8 +119,13 @@ def rotate(desk: Desk, ask: verbs.Rotate) -> verbs.Rotated:
 
 
 def _own_stems(unit: Unit) -> list[str]:
-    logs = [log for log in unit.logs.all() if log.own and log.state is LogState.OPEN and log.size]
-    return [log.origin.removeprefix(f"{log.party}/").rpartition("/")[0] for log in logs]
+    """Return the stems of own logs whose newest generation has entries and is not closed; a frozen one needs it."""
+    newest: dict[str, tuple[int, LogState]] = {}
+    for log in unit.logs.all():
+        if log.own and log.size:
+            stem, _, number = log.origin.removeprefix(f"{log.party}/").rpartition("/")
+            newest[stem] = max(newest.get(stem, (0, log.state)), (int(number), log.state))
+    return [stem for stem, (_, state) in newest.items() if state is not LogState.CLOSED]
 
 
 def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:

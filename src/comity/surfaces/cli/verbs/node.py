@@ -102,6 +102,19 @@ class Proven(msgspec.Struct, frozen=True):
     others: tuple[str, ...]  # further statements of the same object that could be proven
 
 
+class Fork(Ask, frozen=True):
+    """A log of which a fork is proven here."""
+
+    origin: str
+
+
+class ForkShown(msgspec.Struct, frozen=True):
+    """The text of a file that proves the fork."""
+
+    origin: str
+    text: str
+
+
 class Renew(Ask, frozen=True):
     """Logs to follow by a new generation: `home`, an accord's name, or none for every one that needs it."""
 
@@ -169,6 +182,7 @@ LOGS: Final = Verb("node/logs", Nothing, LogsShown)
 CHECKPOINT: Final = Verb("node/checkpoint", Checkpoint, CheckpointShown)
 VERIFY: Final = Verb("node/verify", Nothing, Verified)
 PROVE: Final = Verb("node/prove", Prove, Proven)
+FORK: Final = Verb("node/fork", Fork, ForkShown)
 RENEW: Final = Verb("node/renew", Renew, Renewed)
 RECEIPTS: Final = Verb("node/receipts", Nothing, ReceiptsShown)
 REBUILD: Final = Verb("node/rebuild", Nothing, Rebuilt)
