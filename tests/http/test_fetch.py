@@ -202,6 +202,7 @@ def drip(first: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None
     return talk
 
 
+@pytest.mark.deadline
 @pytest.mark.parametrize(
     "first",
     [b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"],

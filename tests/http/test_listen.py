@@ -153,6 +153,7 @@ def test_a_request_under_way_is_answered_before_the_door_closes(fetcher: Fetcher
     assert got == [b"done"]
 
 
+@pytest.mark.deadline
 def test_a_peer_that_keeps_an_idle_connection_does_not_hold_up_the_end(
     fetcher: Fetcher, policy: TlsPolicy, server_tls: ssl.SSLContext
 ) -> None:
@@ -194,6 +195,7 @@ def test_headers_over_the_limit_are_refused() -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.deadline
 @pytest.mark.parametrize(
     "beginning",
     [
@@ -237,6 +239,7 @@ def test_a_client_that_does_not_take_its_answer_is_cut(where: str) -> None:
         assert received < 300 * 65_536
 
 
+@pytest.mark.deadline
 def test_a_client_that_reads_a_stream_steadily_gets_all_however_long_it_takes() -> None:
     with serving(seconds=0.5) as listener, socket.create_connection(("127.0.0.1", listener.port), timeout=5) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)

@@ -93,11 +93,12 @@ def _forks(one: Inhabitant) -> list[str]:
         return [key for key, _ in unit.documents.all("fork")]
 
 
-def test_many_nodes_agree_after_the_network_heals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("statements", [STATEMENTS, pytest.param(10 * STATEMENTS, marks=pytest.mark.soak)])
+def test_many_nodes_agree_after_the_network_heals(statements: int, tmp_path: Path) -> None:
     world = World(2026, NODES, tmp_path, faults=ROUGH)
     world.accord(ALL, world.people)
     for one in world.people:
-        states(world, one, STATEMENTS)
+        states(world, one, statements)
     world.round()
     world.calm(20)
     assert_alike(world)
@@ -141,9 +142,7 @@ def _rows(one: Inhabitant) -> dict[str, list[tuple[object, ...]]]:
             view.name: sorted(unit.views.scan(view, 0, 1 << 62, limit=1 << 30), key=repr) for view in views.VIEWS
         }
         found["standing"] = [
-            (log.origin, entry.standing)
-            for log in unit.logs.all()
-            for entry in unit.entries.read(log.id, 0, log.size)
+            (log.origin, entry.standing) for log in unit.logs.all() for entry in unit.entries.read(log.id, 0, log.size)
         ]
         found["spans"] = [s for log in unit.logs.all() for s in unit.spans.about(log.origin, 0, max(1, log.size))]
         return found
@@ -221,6 +220,4 @@ def test_a_peer_that_never_signed_the_accord_sees_nothing_of_it(world: World) ->
     from comity import sync
 
     with pytest.raises(ComityError, match="no log"):
-        world.network.carry(
-            stranger.name, a.name, sync.Page(Origin(accord_origin(a.name, name, 1)), 0, 1, 1)
-        )
+        world.network.carry(stranger.name, a.name, sync.Page(Origin(accord_origin(a.name, name, 1)), 0, 1, 1))

@@ -211,8 +211,7 @@ def _segments(node: Node, unit: Unit, log: Log, start: int, end: int) -> list[tu
     edges = sorted({start, end, *(s for s, _, _ in about), *(e for _, e, _ in about)})
     known = {a: node.act(unit, a)[0] for _, _, a in about}
     return [
-        (first, last, [known[a] for s, e, a in about if s <= first and last <= e])
-        for first, last in pairwise(edges)
+        (first, last, [known[a] for s, e, a in about if s <= first and last <= e]) for first, last in pairwise(edges)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from comity import canon, limits, party, sync
@@ -71,18 +72,17 @@ class Syncing:
         heads = sync.decode_heads(answer.body)
         if heads.party != peer:
             raise Unverified(f"{heads.party} answers where {peer} was asked")
-        self._guard(outcome, b"", lambda: self._take_card(peer, heads.card, wire))
+        self._guard(outcome, b"", partial(self._take_card, peer, heads.card, wire))
         for offered in heads.accords:
-            self._guard(outcome, b"", lambda a=offered: self._take_accord(a, wire))  # type: ignore[misc]
+            self._guard(outcome, b"", partial(self._take_accord, offered, wire))
         for certificate in heads.forks:
-            self._guard(outcome, certificate, lambda c=certificate: self._take_fork(outcome, c))  # type: ignore[misc]
+            self._guard(outcome, certificate, partial(self._take_fork, outcome, certificate))
         for log in heads.logs:
-            self._guard(outcome, log.note, lambda h=log: self._take_log(outcome, h, wire, progress))  # type: ignore[misc]
-        for note in (heads.witnessed,):
-            if note:
-                self._guard(outcome, note, lambda n=note: self._take_receipt(outcome, n))  # type: ignore[misc]
+            self._guard(outcome, log.note, partial(self._take_log, outcome, log, wire, progress))
+        if heads.witnessed:
+            self._guard(outcome, heads.witnessed, partial(self._take_receipt, outcome, heads.witnessed))
         if heads.home:
-            self._guard(outcome, heads.home, lambda: self._witness_home(peer, heads.home, wire))
+            self._guard(outcome, heads.home, partial(self._witness_home, peer, heads.home, wire))
         if tell:
             self.tell()
         if not outcome.faults and not outcome.early:

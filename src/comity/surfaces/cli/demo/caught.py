@@ -27,6 +27,7 @@ def play(stage: Stage, arcadia: Member, borealia: Member, cascadia: Member) -> N
     _proof_altered(stage)
     _history_rewritten(stage, arcadia, borealia, cascadia)
     _two_views(stage, arcadia, borealia, cascadia)
+    _afterwards(stage)
 
 
 def refusals(stage: Stage, member: Member, *words: str) -> list[str]:
@@ -54,7 +55,8 @@ def _borealia_cheats(stage: Stage, arcadia: Member, borealia: Member, cascadia: 
     stage.say.step(
         "Borealia copies a leaf of Arcadia's into its own log, and invents words of Arcadia's.",
         f"""The first would make Arcadia's finding Borealia's. The second is a relay that says: Arcadia accuses {SMEAR},
-        with a true proof of something else that Arcadia wrote. Borealia's own log is signed and whole.""",
+        with a true proof of something else that Arcadia wrote. Borealia's own log is signed and whole. No command
+        does such things: `surfaces/cli/demo/attacks.py` does, on a stopped node's store.""",
     )
     stage.stop(borealia)
     body = msgspec.json.encode(samples.domain(SMEAR, "Command and control, says Arcadia"))
@@ -139,9 +141,7 @@ def _history_rewritten(stage: Stage, arcadia: Member, borealia: Member, cascadia
     _doctor(stage, arcadia, origin)
     _certificate(stage, arcadia, origin, cascadia)
     stage.start(cascadia)
-    stage.until(
-        "Cascadia itself learns of it when it is back", lambda: _state(stage, cascadia, origin) == "frozen"
-    )
+    stage.until("Cascadia itself learns of it when it is back", lambda: _state(stage, cascadia, origin) == "frozen")
     stage.run("party", "rotate", "--key", "log", "--stolen", home=cascadia.home)
     _pull(stage, arcadia, cascadia)
     _pull(stage, borealia, cascadia)
@@ -236,7 +236,23 @@ def _two_views(stage: Stage, arcadia: Member, borealia: Member, cascadia: Member
     _certificate(stage, cascadia, origin, arcadia)
     stage.start(arcadia)
     stage.until("Arcadia's own node is told so too", lambda: _state(stage, arcadia, origin) == "frozen")
-    stage.run("log", "renew", NETWORK, "--reason", "two histories were shown", home=arcadia.home)
+    stage.run("log", "renew", "home", NETWORK, "--reason", "two histories were shown", home=arcadia.home)
     _pull(stage, borealia, arcadia)
     _pull(stage, cascadia, arcadia)
     _follows(stage, arcadia, borealia, cascadia)
+
+
+def _afterwards(stage: Stage) -> None:
+    stage.say.step(
+        "Afterwards the accord goes on.",
+        """The forked generations stay frozen, with their certificates, at everybody; the next ones are followed. What
+        was refused stays in the doctor's list.""",
+    )
+    for member in stage.members:
+        stage.until(f"{member.name} signs, and finds nothing grave", lambda m=member: _is_well(stage, m))
+    stage.run("log", "show", home=stage.members[1].home, show=12)
+
+
+def _is_well(stage: Stage, member: Member) -> bool:
+    found = stage.ask(member, DOCTOR, Examine())
+    return found.signs and found.serving and not any(one.grave for one in found.ailments)

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -40,8 +41,6 @@ PATIENCE_SECONDS: Final = 40.0  # what should happen within two seconds gets thi
 POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 20.0
 LINES_SHOWN: Final = 8  # of a command's answer, unless a step asks for more
-
-T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -200,21 +199,24 @@ class Stage:
         if not holds:
             raise Failed(f"{what}: it does not hold{f' ({detail})' if detail else ''}")
 
-    def until(self, what: str, look: Callable[[], T]) -> T:
-        """Look until there is something to see, and state it. Raises `Failed` where nothing comes in time."""
+    def until(self, what: str, look: Callable[[], object]) -> None:
+        """Look until it is so, and state it. Raises `Failed` where it does not come about in time."""
         end = time.monotonic() + PATIENCE_SECONDS
-        last: object = ""
+        last = ""
         while time.monotonic() < end:
             try:
-                found = look()
+                if look():
+                    self.claim(what, holds=True)
+                    return
             except ComityError as error:
-                last, found = error.says(), None  # type: ignore[assignment]
-            if found:
-                self.claim(what, holds=True)
-                return found
+                last = f": {error.says()}"
             time.sleep(POLL_SECONDS)
-        self.claim(what, False, f"not within {PATIENCE_SECONDS:.0f} s{f': {last}' if last else ''}")
-        raise AssertionError("unreachable: a claim that does not hold raises")
+        self.claim(what, holds=False, detail=f"not within {PATIENCE_SECONDS:.0f} s{last}")
+
+    def each(self, what: str, members: Iterable[Member], look: Callable[[Member], object]) -> None:
+        """State of each member, whose name stands for `{who}`, what is so or will soon be."""
+        for member in members:
+            self.until(what.format(who=member.name), partial(look, member))
 
     # -- processes -----------------------------------------------------------
 
