@@ -32,6 +32,9 @@ FIRST: Final = 250  # entries before the unit of work that fails: its first leav
 SECOND: Final = 20  # entries in it: it fills a block of leaves
 NUMBERS: Final = count()
 
+# Where SQLite goes on after an error, as after one in deleting its journal, APSW can only warn of it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:

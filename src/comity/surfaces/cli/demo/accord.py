@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.surfaces.cli.demo.alone import KNOWN, found
 from comity.surfaces.cli.demo.stage import Member, Stage
@@ -11,6 +11,19 @@ from comity.surfaces.cli.verbs.accord import SHOW, Named
 
 NETWORK: Final = "three-shores"
 PAIR: Final = "arcadia-borealia"
+
+
+class Text(NamedTuple):
+    """What a draft is made of."""
+
+    id: str
+    template: str
+    title: str
+    community: str
+
+
+THREE_SHORES: Final = Text(NETWORK, "csirt-network", "The Three Shores Network", "three-shores")
+BILATERAL: Final = Text(PAIR, "bilateral", "Arcadia and Borealia", "the two parties")
 
 
 def play(stage: Stage) -> None:
@@ -36,7 +49,12 @@ def play(stage: Stage) -> None:
     explained = stage.run("explain", KNOWN, "--to", borealia.office, home=arcadia.home, show=6).answer
     grounds = {f.rule for one in explained.decisions for f in one.decision.findings if not f.allows}
     stage.claim("Borealia may not have it yet: no accord", "accord" in grounds, grounds)
-    _conclude(stage, NETWORK, [arcadia, borealia, cascadia])
+    stage.say.step(
+        "An accord is drafted from a template, reviewed, and signed by all.",
+        """It is a plain text that lawyers can read: members, areas, the strictest marking, permitted use, voting. What
+        is signed are its very bytes, with each party's root key; it is in force when the last one has signed.""",
+    )
+    conclude(stage, THREE_SHORES, [arcadia, borealia, cascadia], show=14)
 
 
 def _cards(stage: Stage) -> None:
@@ -72,48 +90,24 @@ def card_of(stage: Stage, member: Member) -> str:
     return str(stage.root / f"{member.short}.card")
 
 
-def _conclude(stage: Stage, name: str, members: list[Member]) -> None:
+def conclude(stage: Stage, text: Text, members: list[Member], *, show: int) -> None:
+    """Draft, review and sign an accord of these members, and wait until it is in force at all of them."""
     first, *others = members
-    stage.say.step(
-        "An accord is drafted from a template, reviewed, and signed by all.",
-        """It is a plain text that lawyers can read: members, areas, the strictest marking, permitted use, voting. What
-        is signed are its very bytes, with each party's root key; it is in force when the last one has signed.""",
-    )
-    text = str(stage.root / f"{name}.toml")
-    others_named = [word for member in others for word in ("--with", member.party)]
-    stage.run(
-        *("accord", "draft", "--template", "csirt-network", "--id", name, "--title", "The Three Shores Network"),
-        *(*others_named, "--community", "three-shores", "--ceiling", "AMBER+STRICT", "--out", text),
-        home=first.home,
-    )
-    stage.run("accord", "review", text, home=first.home, show=14)
-    stage.run("accord", "sign", text, home=first.home)
-    for member in others:
-        stage.until(f"the text has come to {member.name} over the network", lambda m=member: _known(stage, m, name))
-        stage.run("accord", "sign", name, home=member.home)
-    for member in members:
-        stage.until(
-            f"at {member.name} it is in force, signed by all {len(members)}", lambda m=member: _active(stage, m, name)
-        )
-
-
-def conclude_quietly(stage: Stage, name: str, template: str, title: str, members: list[Member]) -> None:
-    """Conclude a further accord, without telling every step again."""
-    first, *others = members
-    text = str(stage.root / f"{name}.toml")
+    path = str(stage.root / f"{text.id}.toml")
     named = [word for member in others for word in ("--with", member.party)]
     stage.run(
-        *("accord", "draft", "--template", template, "--id", name, "--title", title, *named),
-        *("--ceiling", "AMBER+STRICT", "--out", text),
+        *("accord", "draft", "--template", text.template, "--id", text.id, "--title", text.title, *named),
+        *("--community", text.community, "--ceiling", "AMBER+STRICT", "--out", path),
         home=first.home,
         show=1,
     )
-    stage.run("accord", "sign", text, home=first.home, show=2)
+    stage.run("accord", "review", path, home=first.home, show=show)
+    stage.run("accord", "sign", path, home=first.home, show=2)
     for member in others:
-        stage.until(f"the text has come to {member.name}", lambda m=member: _known(stage, m, name))
-        stage.run("accord", "sign", name, home=member.home, show=2)
-    for member in members:
-        stage.until(f"{name} is in force at {member.name}", lambda m=member: _active(stage, m, name))
+        stage.each("the text has come to {who} over the network", [member], lambda m: _known(stage, m, text.id))
+        stage.run("accord", "sign", text.id, home=member.home, show=2)
+    count = len(members)
+    stage.each(f"at {{who}} it is in force, signed by all {count}", members, lambda m: _active(stage, m, text.id))
 
 
 def _known(stage: Stage, member: Member, name: str) -> bool:

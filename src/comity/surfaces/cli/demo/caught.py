@@ -63,24 +63,30 @@ def _borealia_cheats(stage: Stage, arcadia: Member, borealia: Member, cascadia: 
     with stage.host.desk(borealia.home) as desk:
         copied = attacks.copy_leaf(desk, arcadia.log(NETWORK), 16, borealia.log(NETWORK))
         forged = attacks.forge_relay(desk, arcadia.log(NETWORK), 17, borealia.log(NETWORK), body)
+    _states(stage, borealia.home, 1, "203.0.113", "an honest finding, behind the others")
     stage.start(borealia)
     _pull(stage, cascadia, borealia)
     _pull(stage, arcadia, borealia)
     leaf = f"{borealia.log(NETWORK)}#{copied}"
-    for member in (cascadia, arcadia):
-        stage.until(
-            f"{member.name}: the copied leaf opens to nothing in another log",
-            lambda m=member: refusals(stage, m, leaf, "does not match its commitment"),
-        )
-        stage.until(
-            f"{member.name}: the invented words are refused: Arcadia's log does not prove them",
-            lambda m=member: refusals(stage, m, borealia.party, "a relay proves nothing"),
-        )
+    stage.each(
+        "{who}: the copied leaf opens to nothing in another log",
+        (cascadia, arcadia),
+        lambda m: refusals(stage, m, leaf, "does not match its commitment"),
+    )
+    stage.each(
+        "{who}: the invented words are refused: Arcadia's log does not prove them",
+        (cascadia, arcadia),
+        lambda m: refusals(stage, m, borealia.party, "a relay proves nothing"),
+    )
     _doctor(stage, cascadia, "commitment", "relay proves")
     stage.claim("nobody says anything of it at Cascadia", not witnesses(stage, cascadia, SMEAR))
+    stage.claim(
+        "what stands behind them in Borealia's log has arrived all the same",
+        [w.party for w in witnesses(stage, cascadia, "203.0.113.1")] == [borealia.party],
+    )
     held = log_of(stage, cascadia, borealia.log(NETWORK))
     stage.claim(
-        "both leaves stay on Borealia's record, their payloads withheld; what stands behind them still arrives",
+        "both leaves stay on Borealia's record, without their payloads",
         held is not None and held.size > forged and held.held.get("withheld", 0) == 2,
         held,
     )
@@ -116,11 +122,11 @@ def _history_rewritten(stage: Stage, arcadia: Member, borealia: Member, cascadia
     own = log_of(stage, cascadia, origin)
     _pull(stage, arcadia, cascadia)
     _pull(stage, borealia, cascadia)
-    for member in (arcadia, borealia):
-        stage.until(
-            f"{member.name} holds what Cascadia really wrote",
-            lambda m=member: own is not None and _size(stage, m, origin) >= own.size,
-        )
+    stage.each(
+        "{who} holds what Cascadia really wrote",
+        (arcadia, borealia),
+        lambda m: own is not None and _size(stage, m, origin) >= own.size,
+    )
     stage.stop(cascadia)
     _states(stage, stolen, _size(stage, arcadia, origin) - _size_in(stage, stolen, origin), "198.51.100", "rewritten")
     stage.claim(
@@ -132,11 +138,11 @@ def _history_rewritten(stage: Stage, arcadia: Member, borealia: Member, cascadia
     stage.ready(stolen, thief)
     _pull(stage, arcadia, cascadia)
     _pull(stage, borealia, cascadia)
-    for member in (arcadia, borealia):
-        stage.until(
-            f"{member.name} has proof of the fork, and believes nothing more of that log",
-            lambda m=member: _state(stage, m, origin) == "frozen",
-        )
+    stage.each(
+        "{who} has proof of the fork, and believes nothing more of that log",
+        (arcadia, borealia),
+        lambda m: _state(stage, m, origin) == "frozen",
+    )
     stage.end(thief)
     _doctor(stage, arcadia, origin)
     _certificate(stage, arcadia, origin, cascadia)
@@ -188,11 +194,9 @@ def _certificate(stage: Stage, holder: Member, origin: str, author: Member) -> N
 def _follows(stage: Stage, author: Member, *others: Member) -> None:
     """See that a new generation of a log has begun, and that the others follow it."""
     following = author.log(NETWORK).removesuffix("/1") + "/2"
-    for member in others:
-        stage.until(
-            f"{member.name} follows the next generation of {author.name}'s log",
-            lambda m=member: _size(stage, m, following) > 0,
-        )
+    stage.each(
+        f"{{who}} follows the next generation of {author.name}'s log", others, lambda m: _size(stage, m, following) > 0
+    )
 
 
 # -- a split view --------------------------------------------------------------------
@@ -222,11 +226,7 @@ def _two_views(stage: Stage, arcadia: Member, borealia: Member, cascadia: Member
     try:
         for member in (borealia, cascadia, borealia):
             stage.run("sync", home=member.home)
-        for member in (borealia, cascadia):
-            stage.until(
-                f"{member.name} has proof of the fork",
-                lambda m=member: _state(stage, m, origin) == "frozen",
-            )
+        stage.each("{who} has proof of the fork", (borealia, cascadia), lambda m: _state(stage, m, origin) == "frozen")
     finally:
         front.stop()
         stage.end(*faces)
@@ -248,8 +248,7 @@ def _afterwards(stage: Stage) -> None:
         """The forked generations stay frozen, with their certificates, at everybody; the next ones are followed. What
         was refused stays in the doctor's list.""",
     )
-    for member in stage.members:
-        stage.until(f"{member.name} signs, and finds nothing grave", lambda m=member: _is_well(stage, m))
+    stage.each("{who} signs, and finds nothing grave", stage.members, lambda m: _is_well(stage, m))
     stage.run("log", "show", home=stage.members[1].home, show=12)
 
 

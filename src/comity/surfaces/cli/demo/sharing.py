@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from comity.surfaces.cli.demo import samples
-from comity.surfaces.cli.demo.accord import NETWORK, PAIR, conclude_quietly
+from comity.surfaces.cli.demo.accord import BILATERAL, NETWORK, PAIR, conclude
 from comity.surfaces.cli.demo.alone import KNOWN, OWN, SOURCE
 from comity.surfaces.cli.demo.stage import Member, Stage
 from comity.surfaces.cli.verbs import Nothing
@@ -35,11 +35,11 @@ def _reports(stage: Stage, arcadia: Member, borealia: Member, cascadia: Member) 
     )
     done = stage.run("share", "--accord", NETWORK, "--source", SOURCE, home=arcadia.home).answer
     stage.claim(f"{done.stated} objects are stated, none withheld", done.stated > 200 and not done.withheld)
-    for member in (borealia, cascadia):
-        stage.until(
-            f"{member.name} holds every entry of Arcadia's log: nothing was left out",
-            lambda m=member: _whole(stage, arcadia, m, NETWORK),
-        )
+    stage.each(
+        "{who} holds every entry of Arcadia's log: nothing was left out",
+        (borealia, cascadia),
+        lambda member: _whole(stage, arcadia, member, NETWORK),
+    )
     stage.run("log", "show", home=borealia.home)
 
 
@@ -115,7 +115,7 @@ def _relay(stage: Stage, arcadia: Member, borealia: Member, cascadia: Member) ->
         f"""Arcadia and Borealia conclude a bilateral accord, in the seven areas of cooperation. {OWN} goes to Borealia
         under TLP:AMBER+STRICT; Borealia would like Cascadia to have it too.""",
     )
-    conclude_quietly(stage, PAIR, "bilateral", "Arcadia and Borealia", [arcadia, borealia])
+    conclude(stage, BILATERAL, [arcadia, borealia], show=3)
     stage.run("share", "--accord", PAIR, "--value", OWN, home=arcadia.home, show=1)
     stage.until(f"Borealia holds {OWN}", lambda: witnesses(stage, borealia, OWN))
     ident = stage.ask(borealia, LOOKUP, Lookup(values=(OWN,))).answers[0].found[0].id

@@ -105,8 +105,8 @@ class _Listening:
         self.answer: Any = None
 
     def found(self, home: Path, wanted: Founding) -> PartyShown:
-        self.answer = self._host.found(home, wanted)
-        return self.answer  # type: ignore[no-any-return]
+        self.answer = made = self._host.found(home, wanted)
+        return made
 
     def call(self, home: Path, verb: Verb[A, R], ask: A, report: Callable[[Progress], None]) -> R:
         answer = self._host.call(home, verb, ask, report)
@@ -231,7 +231,7 @@ class Stage:
         """Serve the node in a directory; `ready` waits for it."""
         with self._serving_log(home).open("ab") as log:
             # A session of its own, so that Ctrl-C here does not reach it.
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - our own program
                 [*program(), "--home", str(home), "serve"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
