@@ -26,7 +26,8 @@ PAIR = AccordId("pair")
 CLEAR_MARK = "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"  # TLP:CLEAR of TLP 2.0
 GOOD = (
     b'{"type":"indicator","spec_version":"2.1","id":"indicator--%s","created":"2026-01-01T00:00:00.000Z",'
-    b'"modified":"%s","pattern":"[ipv4-addr:value = \'%s\']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"%s}'
+    b'"modified":"%s","pattern":"[ipv4-addr:value = \'%s\']","pattern_type":"stix",'
+    b'"valid_from":"2026-01-01T00:00:00Z"%s}'
 )
 NEW_YEAR = b"2026-01-01T00:00:00.000Z"
 UUID = b"11111111-2222-4333-8444-555555555555"

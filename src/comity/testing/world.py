@@ -25,7 +25,7 @@ from comity.errors import ComityError
 from comity.node import accords, ingest, parties, views
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Store, place, position
+from comity.node.ports import Durability, Store, place, position
 from comity.node.services import Services, compose
 from comity.node.syncing import Outcome
 from comity.party import Card, Keys, Office, OfficeRef, SignedCard
@@ -84,7 +84,10 @@ class Inhabitant:
 class World:
     """A number of parties that know one another's cards."""
 
-    def __init__(self, seed: int, size: int, directory: Path, *, faults: Faults = NONE) -> None:
+    def __init__(
+        self, seed: int, size: int, directory: Path, *, faults: Faults = NONE, durability: Durability = "off"
+    ) -> None:
+        self.durability: Durability = durability
         self.random = Random(seed)
         self.now = START
         self.network = Network(Random(seed + 1), faults)
@@ -102,7 +105,7 @@ class World:
         name = PartyId(f"cert.{stem}.example")
         secrets = {kind: _key(seed, name, kind) for kind in (ROOT, NEXT_ROOT, LOG, WITNESS, REQUEST)}
         path = directory / f"{stem}.db"
-        store = sqlite.open_store(path, views.VIEWS, durability="off")
+        store = sqlite.open_store(path, views.VIEWS, durability=self.durability)
         entropy = Random(f"{seed} {name}")
         node = Node(name, store, KeySigner(name, secrets.__getitem__), lambda: self.now, entropy.randbytes)
         signed = party.sign_card(_card(name, number, secrets), secrets[ROOT])

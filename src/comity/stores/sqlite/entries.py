@@ -32,28 +32,22 @@ ON CONFLICT (position) DO UPDATE SET
   header = excluded.header, held = excluded.held, salt = excluded.salt, body = excluded.body
 """
 READ: Final = """
-SELECT e.position, e.held, h.data, e.salt, s.data, b.codec, b.data
-FROM entry e JOIN standing s ON s.id = e.standing
-LEFT JOIN header h ON h.id = e.header
+SELECT e.position, e.held, e.header, e.salt, e.standing, b.codec, b.data FROM entry e
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.held = 0
 WHERE e.position BETWEEN ? AND ? ORDER BY e.position
 """
 # One entry is what is read most, by look-ups: its commitment is cut out of its row of leaves in the same step.
 READ_ONE: Final = f"""
 SELECT (SELECT substr(data, (e.position & {BLOCK - 1}) * {HASH} + 1, {HASH}) FROM leaves WHERE key = e.position >> 8),
-  e.position, e.held, h.data, e.salt, s.data, b.codec, b.data
-FROM entry e JOIN standing s ON s.id = e.standing
-LEFT JOIN header h ON h.id = e.header
+  e.position, e.held, e.header, e.salt, e.standing, b.codec, b.data FROM entry e
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.held = 0
 WHERE e.position = ?
 """
 RELEASED: Final = f"""
 SELECT e.position, CASE WHEN e.held = 0 AND NOT e.allowed THEN {WITHHELD} ELSE e.held END,
-  h.data, e.salt, s.data, b.codec, b.data
+  e.header, e.salt, e.standing, b.codec, b.data
 FROM (SELECT *, (header << {CLASS_BITS} | standing) IN (SELECT value FROM carray(?1)) AS allowed
       FROM entry WHERE position BETWEEN ?2 AND ?3) e
-JOIN standing s ON s.id = e.standing
-LEFT JOIN header h ON h.id = e.header AND e.allowed
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.allowed AND e.held = 0
 ORDER BY e.position
 """
@@ -222,11 +216,13 @@ class SqliteEntries:
         at, held, header, salt, standing, codec, packed = row
         if not commitment:
             commitment = self._early(at)
+        acts = self._standings.data_of(standing)
         if held != PAYLOAD:
-            return Entry(at, HELD_CODES[held], commitment, None, None, None, standing)
+            return Entry(at, HELD_CODES[held], commitment, None, None, None, acts)
         if packed is None:
             raise Fault(f"the body of entry {place(at)} is missing", hint="the store is damaged: restore a backup")
-        return Entry(at, Held.PAYLOAD, commitment, header, salt, self._bodies.unpack(codec, packed), standing)
+        body = self._bodies.unpack(codec, packed)
+        return Entry(at, HELD_CODES[PAYLOAD], commitment, self._headers.data_of(header), salt, body, acts)
 
     def brief(self, log_id: int, start: int, end: int) -> Sequence[Brief]:
         """Return the entries of a run without bytes."""

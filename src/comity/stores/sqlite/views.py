@@ -104,12 +104,12 @@ class SqliteLookups:
             f" JOIN {table(index)} i ON i.{key} = asked.value"
             f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
         )
-        return [_sight(row) for chunk in _arrays(values) for row in self._connection.execute(sql, (chunk,))]
+        # In the order of the tree they are looked for in: its pages are found in the processor's cache.
+        return [_sight(row) for chunk in _arrays(sorted(values)) for row in self._connection.execute(sql, (chunk,))]
 
 
 def _sight(row: tuple[Any, ...]) -> Sight:
-    value, at, held, header, standing, *rest = row
-    return Sight(value, at, HELD_CODES[held], header or 0, standing, tuple(rest))
+    return Sight(row[0], row[1], HELD_CODES[row[2]], row[3] or 0, row[4], row[5:])
 
 
 def _place(view: View, column: str) -> int:

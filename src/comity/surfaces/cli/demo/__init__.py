@@ -8,6 +8,7 @@ typed, and checks every claim that it makes.
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import msgspec
 
@@ -17,7 +18,7 @@ from comity.surfaces.cli.demo.stage import Claim, Failed, Stage
 from comity.surfaces.cli.demo.telling import Telling
 from comity.surfaces.cli.session import Session
 
-FAILED = 1  # exit code: a claim does not hold
+FAILED: Final = 1  # exit code: a claim does not hold
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -32,15 +33,15 @@ class Outcome(msgspec.Struct, frozen=True):
 def run(session: Session, *, keep: bool) -> int:
     """Play the demonstration; return 0 if every claim held."""
     stage = Stage(session.host, Telling(quiet=session.as_json))
-    failed = ""
+    failed, left = "", False
     _open(stage)
     try:
         _play(stage)
+        left = keep
     except (Failed, ComityError) as error:
         failed = str(error)
     finally:
-        left = keep and not failed
-        if not left:
+        if not left:  # also after Ctrl-C
             stage.close()
     seconds = round(time.monotonic() - stage.began, 1)
     _close(stage, failed, seconds, kept=left)

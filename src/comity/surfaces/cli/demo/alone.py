@@ -28,7 +28,6 @@ def found(stage: Stage, member: Member, *, show: int) -> None:
     )
     member.words = ran.answer.words
     setting(member.home, "sync_seconds", str(SYNC_SECONDS))
-    setting(member.home, "log_requests", "true")
 
 
 def play(stage: Stage, arcadia: Member) -> None:
