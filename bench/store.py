@@ -22,9 +22,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from comity import canon
 from comity.areas import intel
-from comity.node import views
+from comity.boot.keys import KeySigner
+from comity.canon import PartyId
+from comity.node import books, views
+from comity.node.books import Draft
+from comity.node.node import Node
 from comity.node.ports import NewEntry, position
 from comity.stores import sqlite
 from comity.stores.sqlite import SqliteStore
@@ -36,7 +42,10 @@ from comity.vocab import Held
 BATCH = 4_096  # entries in one durable unit of work
 ASKED = 50_000  # values looked up, half of them known
 MANY = 1_000  # values asked at once
-ORIGIN = "cert.arcadia.example/home/1"
+AUTHORED = 200_000  # indicators written through a whole node, at most
+ME = PartyId("cert.arcadia.example")
+ORIGIN = canon.home_origin(ME, 1)
+HEADER = b'{"accord":0,"kind":"intel.object","media":"application/stix+json;version=2.1","office":"csirt","v":1}'
 INDICATOR = (
     '{"type":"indicator","spec_version":"2.1","id":"indicator--%s","created_by_ref":"identity--%s",'
     '"created":"%s","modified":"%s","name":"%s","description":"%s","indicator_types":["%s"],'
@@ -88,14 +97,11 @@ class Sample:
 
     def batches(self) -> Iterator[tuple[int, list[NewEntry]]]:
         """Yield what the author appends, batch by batch, in units of `BATCH`."""
-        header = (
-            b'{"accord":0,"kind":"intel.object","media":"application/stix+json;version=2.1","office":"csirt","v":1}'
-        )
         for start in range(0, len(self.bodies), BATCH):
             yield (
                 start,
                 [
-                    NewEntry(self.chance.randbytes(32), Held.PAYLOAD, header, self.chance.randbytes(16), body)
+                    NewEntry(self.chance.randbytes(32), Held.PAYLOAD, HEADER, self.chance.randbytes(16), body)
                     for body in self.bodies[start : start + BATCH]
                 ],
             )
@@ -137,7 +143,7 @@ class Watch:
 def fill(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
     """Write everything, each batch durable; return entries a second, and those with the rows of their views."""
     with store.write() as unit:
-        log_id = unit.logs.open(ORIGIN, "cert.arcadia.example", own=True).id  # type: ignore[arg-type]
+        log_id = unit.logs.open(ORIGIN, ME, own=True).id
     frontier, appending, indexing = Frontier(), Watch(), Watch()
     for start, entries in sample.batches():
         objects, values = sample.rows(log_id, start)
@@ -154,6 +160,26 @@ def fill(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
         indexing.stop()
     count = len(sample.bodies)
     return {"append, durable": appending.rate(count), "index, durable": indexing.rate(count)}
+
+
+def author(path: Path, sample: Sample) -> dict[str, Rate]:
+    """Write as a node does: salts, commitments, tree, rows, all durable; then the signature, durable too."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    store = sqlite.open_store(path, views.VIEWS)
+    node = Node(ME, store, KeySigner(ME, lambda _: key), lambda: 1_790_000_000, random.Random(3).randbytes)
+    watch, count = Watch(), min(AUTHORED, len(sample.bodies))
+    for start in range(0, count, BATCH):
+        drafts = [Draft(HEADER, body) for body in sample.bodies[start : start + BATCH]]
+        objects, values = sample.rows(1, start)
+        watch.start()
+        with node.writing() as unit:
+            first = books.append(node, unit, ORIGIN, 0, drafts)
+            unit.views.put(intel.OBJECT, objects)
+            unit.views.put(intel.OBSERVABLE, values)
+        watch.stop()
+        assert first == position(1, start)
+    store.close()
+    return {"author, all of it, durable": watch.rate(start + len(drafts))}
 
 
 def look_up(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
@@ -240,7 +266,7 @@ def measure(objects: int, folder: Path) -> Found:
     written, read = calibrate(folder / "plain.db", sample.bodies)
     store = sqlite.open_store(folder / "node.db", views.VIEWS)
     try:
-        rates = {**fill(store, sample), **look_up(store, sample)}
+        rates = {**author(folder / "author.db", sample), **fill(store, sample), **look_up(store, sample)}
     finally:
         store.close()
     return Found(

@@ -18,6 +18,9 @@ SYNC_PAGE_ENTRIES_MAX: Final = 4_096  # entries in one answer; each page is prov
 SYNC_PAGE_BYTES_MAX: Final = 16_777_216  # bytes unpacked: two of these fit in a small node's memory
 SYNC_LOG_ENTRIES_MAX: Final = 50_000_000  # entries accepted in one member's log before an operator is asked
 SYNC_FLASH_MAX: Final = 64  # flash statements named ahead of the bulk in one answer
+SYNC_FORKS_MAX: Final = 256  # fork certificates in one answer: each is two signatures and a write to check
+LOG_GENERATIONS_MAX: Final = 64  # generations of one log followed: a party that needs more should be called
+ACCORD_TEXTS_MAX: Final = 1_024  # accord texts kept before peers' offers are refused: 256 MB at the very most
 
 HTTP_BODY_BYTES_MAX: Final = 33_554_432  # bytes of any request or answer between nodes
 HTTP_SECONDS_MAX: Final = 60.0  # seconds for one request: a page at 64 kbit/s is cut and resumed

@@ -5,11 +5,12 @@ is new. Nothing here does I/O: transports move `Request` and `Answer`, nodes dec
 
 Rules: every page is proven alone, against the checkpoint and what was held before it, so a cut costs one
 page. Leaves come to everybody who may follow the log; payloads only where they are released. Whatever
-does not check raises, and names whose fault it is.
+does not check raises, and names whose fault it is. Packed numbers are little-endian on every machine.
 """
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
@@ -20,6 +21,7 @@ import zstandard
 from comity import canon, limits
 from comity.canon import Digest, Origin, PartyId
 from comity.errors import Malformed, TooLarge, Unverified
+from comity.limits import STATEMENT_BYTES_MAX, STATEMENT_HEADER_BYTES_MAX
 from comity.statement import MEDIA_TYPE, join
 from comity.tlog import leaf
 from comity.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -189,8 +191,13 @@ def decode_heads(data: bytes) -> HeadsAnswer:
     heads = _decode(data, HeadsAnswer, "a list of heads")
     _check_wire(heads.v)
     canon.party_id(heads.party)
-    if len(heads.logs) > limits.SYNC_LOGS_MAX or len(heads.accords) > limits.SYNC_LOGS_MAX:
-        raise TooLarge(f"{len(heads.logs)} logs in one answer are over SYNC_LOGS_MAX")
+    if max(len(heads.logs), len(heads.accords)) > limits.SYNC_LOGS_MAX:
+        raise TooLarge(f"{len(heads.logs)} logs and {len(heads.accords)} accords are over SYNC_LOGS_MAX")
+    if len(heads.forks) > limits.SYNC_FORKS_MAX:
+        raise TooLarge(f"{len(heads.forks)} fork certificates in one answer are over SYNC_FORKS_MAX")
+    for accord in heads.accords:
+        if len(accord.signers) > limits.ACCORD_MEMBERS_MAX:
+            raise TooLarge(f"{len(accord.signers)} signers of one accord are over ACCORD_MEMBERS_MAX")
     for log in heads.logs:
         if len(log.flash) > limits.SYNC_FLASH_MAX:
             raise TooLarge(f"{len(log.flash)} flash statements in one answer are over SYNC_FLASH_MAX")
@@ -212,7 +219,10 @@ def decode_hashes(data: bytes) -> HashesAnswer:
 
 
 class Opened(NamedTuple):
-    """An entry of a page: its commitment, and what opens it where it is held."""
+    """An entry of a page: its commitment, and what opens it where it is held.
+
+    An empty commitment is that of a payload nobody can read: it matches no leaf.
+    """
 
     held: Held
     commitment: bytes
@@ -235,9 +245,9 @@ def encode_page(origin: Origin, start: int, entries: Sequence[Opened], proof: Se
         start=start,
         held=bytes(CODES.index(entry.held) for entry in entries),
         headers=tuple(headers),
-        which=array("H", which).tobytes(),
+        which=_pack("H", which),
         salts=b"".join(entry.salt or b"" for entry in payloads),
-        lengths=array("I", map(len, bodies)).tobytes(),
+        lengths=_pack("I", [len(body) for body in bodies]),
         bodies=b"".join(bodies),
         commitments=b"".join(entry.commitment for entry in entries if entry.held is not Held.PAYLOAD),
         proof=tuple(proof),
@@ -247,8 +257,9 @@ def encode_page(origin: Origin, start: int, entries: Sequence[Opened], proof: Se
 
 def decode_page(data: bytes) -> PageAnswer:
     """Read a page: within every limit, its columns fitting each other. Raises `Malformed` or `TooLarge`."""
-    page = _decode(_unpack(data), PageAnswer, "a page")
+    page = _decode(_inflate(data), PageAnswer, "a page")
     _check_wire(page.v)
+    canon.parse_origin(page.origin)
     payloads = page.held.count(0)
     if len(page.held) > limits.SYNC_PAGE_ENTRIES_MAX:
         raise TooLarge(f"{len(page.held)} entries in one page are over SYNC_PAGE_ENTRIES_MAX")
@@ -258,9 +269,9 @@ def decode_page(data: bytes) -> PageAnswer:
         len(page.which) == 2 * payloads
         and len(page.salts) == SALT_BYTES * payloads
         and len(page.lengths) == 4 * payloads
-        and sum(array("I", page.lengths)) == len(page.bodies)
+        and sum(_unpack("I", page.lengths)) == len(page.bodies)
         and len(page.commitments) == HASH_BYTES * (len(page.held) - payloads)
-        and all(number < len(page.headers) for number in set(array("H", page.which)))
+        and set(_unpack("H", page.which)) == set(range(len(page.headers)))
         and all(len(h) == HASH_BYTES for h in page.proof)
     )
     if not fits:
@@ -268,32 +279,54 @@ def decode_page(data: bytes) -> PageAnswer:
     return page
 
 
-def _unpack(data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes:
     try:
         size = zstandard.frame_content_size(data)
-        if not 0 <= size <= limits.SYNC_PAGE_BYTES_MAX:
+        if size < 0:
+            raise Malformed("a page that does not say how large it is unpacked")
+        if size > limits.SYNC_PAGE_BYTES_MAX:
             raise TooLarge(f"a page of {size} bytes unpacked is over SYNC_PAGE_BYTES_MAX")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=limits.SYNC_PAGE_BYTES_MAX)
+        # The frame says its size before anything is unpacked, and the library holds it to that.
+        return zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Malformed(f"a page cannot be unpacked: {error}") from error
 
 
-def open_page(page: PageAnswer, version_of: Callable[[bytes], int]) -> list[Opened]:
+def _pack(code: str, numbers: Sequence[int]) -> bytes:
+    packed = array(code, numbers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _unpack(code: str, data: bytes) -> array[int]:
+    numbers = array(code, data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def open_page(page: PageAnswer, version_of: Callable[[bytes], int | None]) -> list[Opened]:
     """Return a page's entries, the commitments of its payloads computed from what opens them.
 
-    `version_of` reads the accord version from header bytes. Nothing is proven yet: `check_page` does.
+    `version_of` reads the accord version from header bytes; None: nobody can read it. Nothing is proven yet:
+    `check_page` does.
     """
     versions = [version_of(header) for header in page.headers]
-    which = array("H", page.which)
+    which = _unpack("H", page.which)
     salts = [page.salts[at : at + SALT_BYTES] for at in range(0, len(page.salts), SALT_BYTES)]
     bodies: list[bytes] = []
     end = 0
-    for length in array("I", page.lengths):
+    for length in _unpack("I", page.lengths):
         bodies.append(page.bodies[end : end + length])
         end += length
     computed = [b""] * len(bodies)
-    for version in set(versions):
-        mine = [at for at, number in enumerate(which) if versions[number] == version]
+    for version in {version for version in versions if version is not None}:
+        mine = [
+            at
+            for at, number in enumerate(which)
+            if versions[number] == version and _within_limits(page.headers[number], bodies[at])
+        ]
         payloads = [join(page.headers[which[at]], bodies[at]) for at in mine]
         joined = leaf.commit_many([salts[at] for at in mine], page.origin, version, MEDIA_TYPE, payloads)
         for n, at in enumerate(mine):
@@ -311,6 +344,10 @@ def open_page(page: PageAnswer, version_of: Callable[[bytes], int]) -> list[Open
     return opened
 
 
+def _within_limits(header: bytes, body: bytes) -> bool:
+    return len(header) <= STATEMENT_HEADER_BYTES_MAX and len(header) + len(body) < STATEMENT_BYTES_MAX
+
+
 def check_page(page: PageAnswer, entries: Sequence[Opened], before: Frontier, head: Checkpoint) -> Frontier:
     """Prove a page: what was held, and these entries, are a prefix of the checkpoint's tree.
 
@@ -320,6 +357,9 @@ def check_page(page: PageAnswer, entries: Sequence[Opened], before: Frontier, he
         raise Unverified(f"a page of {page.origin} from {page.start}, where {head.origin} from {before.size} was asked")
     if not entries:
         raise Unverified(f"an empty page of {page.origin}, where entries from {before.size} were asked")
+    unread = next((at for at, entry in enumerate(entries) if not entry.commitment), None)
+    if unread is not None:
+        raise Unverified(f"{page.origin}#{page.start + unread}: nobody can read its header, or it is over the limits")
     after = before.copy()
     after.extend(leaf.leaf_hashes_of(b"".join(entry.commitment for entry in entries)))
     if after.size > head.size:
@@ -338,6 +378,8 @@ def check_consistency(size: int, root: bytes, head: Checkpoint, proof: Sequence[
 
 def check_inclusion(commitment: bytes, index: int, head: Checkpoint, proof: Sequence[bytes]) -> None:
     """Check that a commitment's leaf stands at `index` under a checkpoint. Raises `Unverified`."""
+    if not commitment:
+        raise Unverified(f"{head.origin}#{index}: nobody can read its header, or it is over the limits")
     try:
         verify_inclusion(leaf.leaf_hashes_of(commitment), index, head.size, list(proof), head.root)
     except TlogError as error:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -21,12 +22,13 @@ from tests.conftest import ROOT
 from tests.stores import appender
 
 KILLS: Final = 26
-SECONDS_MAX: Final = 0.25  # a node is killed this long after it began to append, at most: some thirty batches
-START_SECONDS: Final = 60.0
+LINES_MAX: Final = 12  # a node is killed after it said at most this much, which is six batches
+SECONDS_MAX: Final = 0.02  # and at most this long after that: about one batch
+HANG_SECONDS: Final = 60.0
 
 
-def life(path: Path, seed: int, seconds: float) -> list[str]:
-    """Let a node append for a while, kill it, and return the whole lines it printed."""
+def life(path: Path, seed: int, wanted: int, seconds: float) -> list[str]:
+    """Let a node append until it said `wanted` lines and a moment more, kill it, and return the whole lines."""
     with subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "stores" / "appender.py"), str(path), str(seed)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
@@ -34,15 +36,18 @@ def life(path: Path, seed: int, seconds: float) -> list[str]:
         stderr=subprocess.PIPE,
     ) as child:
         assert child.stdout is not None
-        assert child.stderr is not None
-        lines = []
-        while line := child.stdout.readline():  # what it says while it starts counts too
-            lines.append(line)
-            if line == b"ready\n":
+        hung = threading.Timer(HANG_SECONDS, child.kill)
+        hung.start()
+        lines: list[bytes] = []  # what it says while it starts counts too
+        while b"ready\n" not in lines or len(lines) <= lines.index(b"ready\n") + wanted:
+            line = child.stdout.readline()
+            if not line:
                 break
+            lines.append(line)
         time.sleep(seconds)
         child.send_signal(signal.SIGKILL)
-        rest, complaint = child.communicate(timeout=START_SECONDS)
+        rest, complaint = child.communicate(timeout=HANG_SECONDS)
+        hung.cancel()
     assert not complaint, complaint.decode()
     assert child.returncode == -signal.SIGKILL
     said = b"".join(lines) + rest
@@ -78,7 +83,7 @@ class Witness:
 def test_a_node_killed_at_any_moment_loses_nothing_and_never_signs_two_trees(tmp_path: Path) -> None:
     path, chance, witness = tmp_path / "node.db", Random(11), Witness()
     for number in range(KILLS):
-        for line in life(path, number, chance.random() * SECONDS_MAX):
+        for line in life(path, number, chance.randrange(LINES_MAX), chance.random() * SECONDS_MAX):
             witness.hear(line)
         look(path, witness, deep=number % 6 == 0)
     assert witness.signed > KILLS, "hardly anything was appended: the kills came too early"

@@ -266,3 +266,32 @@ def test_bodies_with_nothing_in_common_are_kept_without_a_dictionary(path: Path,
     log_id = grown(store, [payload(n, body=body) for n, body in enumerate(bodies)])
     with store.read() as unit:
         assert [entry.body for entry in unit.entries.read(log_id, 0, len(bodies))] == bodies
+
+
+def test_a_node_of_short_lived_processes_learns_from_what_they_left(path: Path) -> None:
+    chance = Random(9)
+    bodies = [indicator(chance, "sample") for _ in range(training.SAMPLES + 100)]
+    for start in range(0, len(bodies), 100):  # one process after another, each with too few
+        store = sqlite.open_store(path, VIEWS)
+        with store.write() as unit:
+            log = open_log(unit)
+            extend(unit, log, [payload(n, body=bodies[n]) for n in range(start, start + 100)])
+        store.close()
+    dictionaries, kept = stored(path)
+    assert len(dictionaries) == 1
+    assert [codec for codec, _ in kept[-100:]] == [1] * 100
+    store = sqlite.open_store(path, VIEWS)
+    with store.read() as unit:
+        assert [entry.body for entry in unit.entries.read(log.id, 0, len(bodies))] == bodies
+    store.close()
+
+
+def test_training_in_vain_is_not_tried_again_with_every_batch(
+    path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(training, "train", lambda samples: tried.append(len(samples)) or b"")
+    for _ in range(3):
+        with store.write() as unit:
+            extend(unit, open_log(unit), [payload(n, body=bytes(300)) for n in range(training.SAMPLES)])
+    assert tried == [training.SAMPLES]

@@ -56,9 +56,12 @@ class Arrivals:
         self._refused: set[bytes] = set()
         self._early = False
 
-    def version_of(self, header: bytes) -> int:
-        """Return the accord version a header names. Raises `Malformed`."""
-        return self._node.header(header).accord
+    def version_of(self, header: bytes) -> int | None:
+        """Return the accord version a header names; None where it cannot be read."""
+        try:
+            return self._node.header(header).accord
+        except Theirs:
+            return None
 
     def keep_page(self, log: Log, entries: Sequence[Opened], after: Frontier, head: Head) -> Kept:
         """Keep a proven page in one unit of work: leaves, tree, payloads, and all they add up to."""
@@ -80,15 +83,17 @@ class Arrivals:
         """Keep payloads of entries whose leaves are held; each is compared with its own commitment."""
         with self._node.writing() as unit:
             held = unit.entries.commitments(log.id, start, start + len(entries))
+            asked = [brief.held is Held.WITHHELD for brief in unit.entries.brief(log.id, start, start + len(entries))]
             fitting: list[Opened] = []
             for at, entry in enumerate(entries):
                 leaf_says = held[32 * at : 32 * at + 32]
-                if entry.held is not Held.PAYLOAD or entry.commitment == leaf_says:
+                if asked[at] and entry.held is Held.PAYLOAD and entry.commitment == leaf_says:
                     fitting.append(entry)
                     continue
-                error = Unverified(f"{log.origin}#{start + at}: the payload does not match its commitment")
-                self.quarantine(unit, log.party, error, entry.body or b"")
+                # What was erased meanwhile, or is held already, is not folded a second time.
                 fitting.append(Opened(Held.WITHHELD, leaf_says, None, None, None))
+                if asked[at] and entry.held is Held.PAYLOAD:
+                    self.quarantine(unit, log.party, self._why(log, start + at, entry), entry.body or b"")
             taken, new, refused = self._admit_all(unit, log, start, fitting)
             for index, each in enumerate(new, start):
                 if each.held is Held.PAYLOAD:
@@ -118,6 +123,15 @@ class Arrivals:
             self._refused.clear()
         self._refused.add(key)
         unit.quarantine.add(self._node.now(), source, error.code, note(error), evidence[:EVIDENCE_BYTES_MAX])
+
+    def _why(self, log: Log, index: int, entry: Opened) -> Theirs:
+        """Say why a payload does not open its leaf."""
+        try:
+            join(entry.header or b"", entry.body or b"")
+            self._node.header(entry.header or b"")
+        except Theirs as error:
+            return error
+        return Unverified(f"{log.origin}#{index}: the payload does not match its commitment")
 
     # -- admission -----------------------------------------------------------
 

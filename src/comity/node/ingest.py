@@ -23,10 +23,11 @@ from comity.node import books, folding
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
+from comity.limits import BATCH_ENTRIES_MAX
 from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
 from comity.vocab import Pap, Tlp
 
-BATCH: Final = 4_096  # objects under one checkpoint
+UNIT: Final = 4 * BATCH_ENTRIES_MAX  # objects in one unit of work: a page of an index is written once for all of them
 SOURCES: Final = "source"
 
 
@@ -86,7 +87,7 @@ def ingest(
     """Read STIX from chunks of bytes of any total size; keep, index and commit it batch by batch."""
     done = Ingested(report=Report())
     pieces = split.split(chunks)
-    for batch in _batches(pieces, BATCH):
+    for batch in _batches(pieces, UNIT):
         _batch(node, actor, origin, batch, done)
         if progress is not None:
             progress(done.read)
@@ -118,7 +119,11 @@ def _batch(node: Node, actor: Actor, origin: Source, batch: Sequence[split.Piece
         fresh = _unknown(node, unit, origin, fresh, done)
         if fresh:
             drafts = [books.Draft(headers.of(checked), data) for data, checked in fresh]
-            first = books.append(node, unit, books.home_origin(node, unit), 0, drafts)
+            origin_ = books.home_origin(node, unit)
+            starts = range(0, len(drafts), BATCH_ENTRIES_MAX)
+            first, *_ = [
+                books.append(node, unit, origin_, 0, drafts[at : at + BATCH_ENTRIES_MAX]) for at in starts
+            ]
             folded = intel.Folded([], [], [], [])
             for position, (_, checked) in enumerate(fresh, first):
                 intel.rows(folded, position, checked)

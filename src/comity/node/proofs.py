@@ -16,6 +16,7 @@ from comity.areas import intel
 from comity.canon import Instant, Origin
 from comity.errors import Malformed, NotFound, Unverified
 from comity.limits import STATEMENT_BYTES_MAX
+from comity.node import witness
 from comity.node.node import CARDS, Node
 from comity.node.ports import Log, Unit, place
 from comity.node.serving import tree
@@ -26,7 +27,7 @@ from comity.tlog.checkpoint import parse_checkpoint
 from comity.tlog.cosignature import CosignatureVerifier, verify_cosignature
 from comity.tlog.errors import TlogError
 from comity.tlog.merkle import Frontier, inclusion_proof
-from comity.tlog.note import Note, Verifier, parse_note, verify
+from comity.tlog.note import Note, Verifier, parse_note
 
 FORMAT: Final = "comity/proof/v1"
 PROOF_BYTES_MAX: Final = 4 * STATEMENT_BYTES_MAX  # bytes of a proof file: base64 of a statement and its proof
@@ -75,9 +76,9 @@ def prove(node: Node, unit: Unit, at: int) -> bytes:
     if header.kind == INTEL_RELAY:
         return _relayed(unit, log, intel.cut_relay(entry.body))
     note, cards = _note(node, unit, log)
-    card = unit.documents.get(CARDS, log.party)
+    card = witness.card_of_note(unit, log)
     if card is None:
-        raise NotFound(f"no card of {log.party} is held")
+        raise NotFound(f"no card of {log.party} is held that names the key of {log.origin}")
     size = parse_checkpoint(note.text).size
     if index >= size:
         note, cards, size = parse_note(log.note), (), log.signed
@@ -211,7 +212,7 @@ def verify_log(node: Node, unit: Unit, log: Log) -> tuple[int, list[str]]:
     if frontier.size != log.size or frontier.root() != log.root:
         wrong.append(f"{log.origin}: the leaves do not give the root that was kept for {log.size} entries")
     if log.note:
-        wrong += _signature(node, unit, log, signed_root)
+        wrong += _signature(unit, log, signed_root)
     elif log.size:
         wrong.append(f"{log.origin}: {log.size} entries and no signed checkpoint")
     return log.size, wrong
@@ -230,14 +231,13 @@ def _openings(node: Node, unit: Unit, log: Log, start: int, end: int, commitment
     return wrong
 
 
-def _signature(node: Node, unit: Unit, log: Log, root: bytes) -> list[str]:
-    key = party.public(node.card(unit, log.party).card.keys.log)
+def _signature(unit: Unit, log: Log, root: bytes) -> list[str]:
     try:
-        note = parse_note(log.note)
-        checkpoint = parse_checkpoint(note.text)
-        verify(note, Verifier(log.origin, key))
+        checkpoint = parse_checkpoint(parse_note(log.note).text)
     except TlogError as error:
         return [f"{log.origin}: the signed checkpoint does not hold: {error}"]
+    if witness.card_of_note(unit, log) is None:
+        return [f"{log.origin}: the signed checkpoint does not hold: no known key of {log.party} signed it"]
     if checkpoint.size != log.signed or checkpoint.root != root:
         return [f"{log.origin}: the signed checkpoint is of another tree"]
     return []

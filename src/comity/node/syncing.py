@@ -12,15 +12,17 @@ from functools import partial
 from typing import Final
 
 from comity import canon, limits, party, sync
-from comity.canon import AccordId, Digest, Origin, PartyId
-from comity.errors import Conflict, NotFound, Refused, Theirs, TooLarge, Unverified
+from comity.canon import Digest, Origin, PartyId
+from comity.errors import Ours, Refused, Theirs, TooLarge, Unverified
 from comity.node import forks, holdings, parties, witness
 from comity.node.accords import TEXTS, Accords
 from comity.node.arrivals import Arrivals, Kept
 from comity.node.node import CARDS, Node
-from comity.node.ports import Log, LogState, Wire
+from comity.node.ports import Log, Unit, Wire
 from comity.sync import Head, LogHead
+from comity.tlog.fork import ForkCertificate
 from comity.tlog.merkle import Frontier
+from comity.tlog.note import parse_note
 from comity.vocab import Held
 
 ETAGS: Final = "heads-etag"
@@ -39,7 +41,7 @@ class Outcome:
     receipts: int = 0
     faults: list[str] = field(default_factory=list)
     forks: list[Origin] = field(default_factory=list)
-    early: bool = False
+    early: bool = False  # something is to be asked again though the peer may have nothing new: keep no etag
 
 
 Progress = Callable[[str, int, int], None]
@@ -53,7 +55,7 @@ class Syncing:
         self._accords = accords
         self._arrivals = Arrivals(node, accords)
         self._compared: dict[tuple[PartyId, Origin], bytes] = {}
-        self._ahead: dict[tuple[PartyId, Origin], int] = {}
+        self._longer: dict[tuple[PartyId, Origin], tuple[Head, int]] = {}  # and our size when it was shown
 
     def pull(self, peer: PartyId, wire: Wire, progress: Progress | None = None, *, tell: bool = True) -> Outcome:
         """Pull everything new from a peer. Raises `Unreachable`, or `Theirs` where nothing could be believed.
@@ -74,7 +76,7 @@ class Syncing:
             raise Unverified(f"{heads.party} answers where {peer} was asked")
         self._guard(outcome, b"", partial(self._take_card, peer, heads.card, wire))
         for offered in heads.accords:
-            self._guard(outcome, b"", partial(self._take_accord, offered, wire))
+            self._guard(outcome, b"", partial(self._take_accord, outcome, offered, wire))
         for certificate in heads.forks:
             self._guard(outcome, certificate, partial(self._take_fork, outcome, certificate))
         for log in heads.logs:
@@ -82,7 +84,7 @@ class Syncing:
         if heads.witnessed:
             self._guard(outcome, heads.witnessed, partial(self._take_receipt, outcome, heads.witnessed))
         if heads.home:
-            self._guard(outcome, heads.home, partial(self._witness_home, peer, heads.home, wire))
+            self._guard(outcome, heads.home, partial(self._witness_home, outcome, heads.home, wire))
         if tell:
             self.tell()
         if not outcome.faults and not outcome.early:
@@ -94,7 +96,7 @@ class Syncing:
         """Run one step; what it refuses is kept, shown, and stops nothing else."""
         try:
             step()
-        except (Theirs, NotFound, Conflict) as error:
+        except (Theirs, Ours) as error:  # also what the peer answered that we had asked wrongly
             outcome.faults.append(error.says())
             with self._node.store.write() as unit:
                 self._arrivals.quarantine(unit, outcome.peer, error, evidence)
@@ -112,15 +114,24 @@ class Syncing:
             if party.check_succession(self._node.card(unit, peer), new):
                 parties.keep(self._node, unit, new)
 
-    def _take_accord(self, offered: sync.AccordHead, wire: Wire) -> None:
+    def _take_accord(self, outcome: Outcome, offered: sync.AccordHead, wire: Wire) -> None:
         with self._node.store.read() as unit:
             known = unit.documents.get(TEXTS, offered.digest) is not None
-            missing = [s for s in offered.signers if not self._accords.has_signed(unit, offered.digest, s)]
-        if known and not missing:
-            return
+            if known and not self._missing(unit, offered):
+                return
+            if not known and len(self._accords.texts(unit)) >= limits.ACCORD_TEXTS_MAX:
+                raise TooLarge("accord texts over ACCORD_TEXTS_MAX are offered", hint="`comity accord withdraw` drops")
         data = wire.ask(sync.AccordText(offered.digest)).body
         with self._node.writing() as unit:
-            self._accords.take_file(unit, data)
+            text = self._accords.take_file(unit, data)
+            if text.digest != offered.digest:
+                raise Unverified(f"{outcome.peer} offers the text {offered.digest} and answers with {text.digest}")
+            if not any(self._accords.has_signed(unit, text.digest, m.party) for m in text.text.member):
+                raise Refused(f"{outcome.peer} offers a text of {text.text.id} that no known party has signed")
+            outcome.early = outcome.early or bool(self._missing(unit, offered))  # a card may be imported meanwhile
+
+    def _missing(self, unit: Unit, offered: sync.AccordHead) -> list[PartyId]:
+        return [s for s in offered.signers if not self._accords.has_signed(unit, offered.digest, s)]
 
     def _take_fork(self, outcome: Outcome, data: bytes) -> None:
         with self._node.writing() as unit:
@@ -129,16 +140,33 @@ class Syncing:
             outcome.forks.append(origin)
 
     def _take_receipt(self, outcome: Outcome, note: bytes) -> None:
+        origin = sync.origin_of(note)
+        seen = (outcome.peer, origin)
+        if self._compared.get(seen) == note:
+            return
         with self._node.store.write() as unit:
+            log = unit.logs.find(origin)
+            head = witness.check_head(self._node, note, witness.log_key(self._node, unit, self._node.me), origin)
+            if log is not None and forks.contradicts(unit, log, head.checkpoint):
+                raise Unverified(
+                    f"{outcome.peer} holds another tree of our {origin} under our own signature: this store was "
+                    "restored from an old backup, or the log key is in other hands",
+                    hint="write nothing more; begin a new generation with `comity log renew`",
+                )
             outcome.receipts += witness.take_receipt(self._node, unit, outcome.peer, note)
+        self._compared[seen] = note
 
-    def _witness_home(self, peer: PartyId, data: bytes, wire: Wire) -> None:
+    def _witness_home(self, outcome: Outcome, data: bytes, wire: Wire) -> None:
+        peer = outcome.peer
         with self._node.store.read() as unit:
             head = sync.check_head(data, witness.log_key(self._node, unit, peer))
             held = unit.documents.get(witness.HOMES, peer)
+            frozen = witness.is_frozen(unit, Origin(head.checkpoint.origin))
         author, accord, generation = canon.parse_origin(head.checkpoint.origin)
         if author != peer or accord is not None:
             raise Unverified(f"{peer} shows {head.checkpoint.origin} as its home log")
+        if frozen:
+            return
         if held is not None:
             before = witness.read_head(held)
             same = before.origin == head.checkpoint.origin
@@ -147,6 +175,9 @@ class Syncing:
             if not same and canon.parse_origin(before.origin)[2] >= generation:
                 raise Refused(f"{peer} shows an older generation of its home log")
             if same:
+                if before.size == head.checkpoint.size:
+                    self._take_fork(outcome, ForkCertificate(parse_note(held), head.note).encode())
+                    return
                 if before.size > head.checkpoint.size:
                     raise Refused(f"{peer} shows a home log shorter than the one it signed before")
                 request = sync.Consistency(Origin(before.origin), before.size, head.checkpoint.size)
@@ -160,35 +191,35 @@ class Syncing:
     def _take_log(self, outcome: Outcome, shown: LogHead, wire: Wire, progress: Progress | None) -> None:
         origin = sync.origin_of(shown.note)
         author, accord, _ = canon.parse_origin(origin)
+        with self._node.store.read() as unit:
+            if witness.is_frozen(unit, origin):
+                return  # of a forked log nothing is believed, and its key may have been replaced
         if author == self._node.me:
-            with self._node.store.read() as unit:
-                frozen = witness.is_frozen(unit, origin)
-            if not frozen:  # of a forked log nothing is believed, and its key may have been replaced
-                self._take_receipt(outcome, shown.note)
+            self._take_receipt(outcome, shown.note)
             return
         with self._node.store.read() as unit:
-            if accord is None or outcome.peer not in self._accords.get(unit, accord).members:
+            known = self._accords.get(unit, accord or "")
+            if outcome.peer not in known.members:
                 raise Refused(f"{outcome.peer} shows {origin}, which is no log of an accord with it")
+            if self._node.me in known.awaiting:
+                outcome.early = True
+                return  # before this party has signed, nobody may fill its disk with an accord's logs
             log = unit.logs.find(origin)
             key = witness.log_key(self._node, unit, author)
-        if log is not None and log.state is LogState.FROZEN:
-            return
         if author != outcome.peer:
             if log is not None:
                 self._compare(outcome, log, shown, key, wire)
             return
         head = witness.check_head(self._node, shown.note, key, origin)
-        if log is None:
-            if self._accords_member(accord, author):
-                with self._node.store.write() as unit:
-                    log = unit.logs.open(origin, author, own=False)
-            else:
-                raise Refused(f"{author} is no member of {accord}")
-        self._follow(outcome, log, shown, head, wire, progress)
+        self._follow(outcome, log or self._begin(origin), shown, head, wire, progress)
 
-    def _accords_member(self, accord: AccordId, author: PartyId) -> bool:
-        with self._node.store.read() as unit:
-            return author in self._accords.get(unit, accord).members
+    def _begin(self, origin: Origin) -> Log:
+        """Begin to follow a log. Raises `TooLarge` for more generations than anybody needs."""
+        stem = origin.rpartition("/")[0] + "/"
+        with self._node.store.write() as unit:
+            if sum(log.origin.startswith(stem) for log in unit.logs.all()) >= limits.LOG_GENERATIONS_MAX:
+                raise TooLarge(f"{origin}: generations over LOG_GENERATIONS_MAX; call its author")
+            return unit.logs.open(origin, canon.parse_origin(origin)[0], own=False)
 
     def _follow(
         self, outcome: Outcome, log: Log, shown: LogHead, head: Head, wire: Wire, progress: Progress | None
@@ -205,12 +236,18 @@ class Syncing:
             raise Refused(f"{log.origin}: an older checkpoint of {size} leaves is shown, {log.size} are held")
         for index in shown.flash:
             if log.size <= index < size:
-                self._ahead_of_turn(outcome, log, index, head, wire)
+                step = partial(self._ahead_of_turn, outcome, log, index, head, wire)
+                self._guard(outcome, shown.note, step)  # the bulk does not wait for an alert that cannot be read
+        elsewhere, outcome.early = outcome.early, False
         while log.size < size:
             log = self._page(outcome, log, head, wire)
             if progress is not None:
                 progress(log.origin, log.size, size)
+        if log.signed == size and _by_author(log.note) != _by_author(shown.note):
+            with self._node.store.write() as unit:  # the same tree, signed anew after a rotation
+                unit.logs.sign(log.id, size, witness.cosigned(self._node, head))
         self._refill(outcome, log, shown.grant, wire)
+        outcome.early = outcome.early or elsewhere
 
     def _page(self, outcome: Outcome, log: Log, head: Head, wire: Wire) -> Log:
         size = head.checkpoint.size
@@ -244,39 +281,36 @@ class Syncing:
             if unit.entries.is_held(log.id, index):
                 return
         page = sync.decode_page(wire.ask(sync.Ahead(log.origin, index, head.checkpoint.size)).body)
-        (entry, *_) = sync.open_page(page, self._arrivals.version_of)
+        if (page.origin, page.start, len(page.held)) != (log.origin, index, 1):
+            # Under another origin a leaf copied from there would open, and look like this author's.
+            raise Unverified(f"{log.origin}#{index}: another entry came than the one asked for ahead of its turn")
+        (entry,) = sync.open_page(page, self._arrivals.version_of)
         self._count(outcome, log, self._arrivals.keep_ahead(log, index, entry, page.proof, head))
 
     def _refill(self, outcome: Outcome, log: Log, grant: bytes, wire: Wire) -> None:
         """Ask again for what was withheld, where what is released to us has changed."""
         with self._node.store.read() as unit:
-            if unit.documents.get(GRANTS, log.origin) == grant:
+            if unit.documents.get(GRANTS, log.origin) == grant and not outcome.early:
                 return
             gaps = [(s, e) for s, e, held in unit.entries.held_runs(log.id, 0, log.size) if held is Held.WITHHELD]
-        early, outcome.early = outcome.early, False
+        outcome.early = False
         for start, end in gaps:
             for first in range(start, end, limits.SYNC_PAGE_ENTRIES_MAX):
                 self._fill(outcome, log, first, min(end, first + limits.SYNC_PAGE_ENTRIES_MAX), wire)
-        if not outcome.early:
-            with self._node.store.write() as unit:
+        with self._node.store.write() as unit:
+            if outcome.early:
+                unit.documents.delete(GRANTS, log.origin)
+            else:
                 unit.documents.put(GRANTS, log.origin, grant)
-        outcome.early = early and outcome.early if gaps else early
 
     def _fill(self, outcome: Outcome, log: Log, start: int, end: int, wire: Wire) -> None:
         while start < end:
             page = sync.decode_page(wire.ask(sync.Fill(log.origin, start, end)).body)
-            if page.origin != log.origin or page.start != start or not page.held:
+            if page.origin != log.origin or page.start != start or not 0 < len(page.held) <= end - start:
                 raise Unverified(f"{log.origin}: another run came than {start} to {end}")
-            entries = sync.open_page(page, self._version_or_none)
+            entries = sync.open_page(page, self._arrivals.version_of)
             self._count(outcome, log, self._arrivals.keep_filled(log, start, entries))
             start += len(entries)
-
-    def _version_or_none(self, header: bytes) -> int:
-        """Return the version a header names; 0 where it cannot be read: then the commitment does not match."""
-        try:
-            return self._arrivals.version_of(header)
-        except Theirs:
-            return 0
 
     def _count(self, outcome: Outcome, log: Log, kept: Kept) -> None:
         outcome.entries += kept.entries
@@ -295,17 +329,19 @@ class Syncing:
         if self._compared.get(seen) == shown.note:
             return
         head = witness.check_head(self._node, shown.note, key, log.origin)
+        before, size = self._longer.pop(seen, (head, -1))
         with self._node.store.read() as unit:
-            contradiction = forks.contradicts(unit, log, head.checkpoint)
-        if contradiction:
-            self._prove_fork(outcome, log, head, wire)
+            wrong = [one for one in (before, head) if forks.contradicts(unit, log, one.checkpoint)]
+        if wrong:
+            self._prove_fork(outcome, log, wrong[0], wire)
             return
         if head.checkpoint.size <= log.size:
             self._compared[seen] = shown.note
             return
-        if self._ahead.get(seen, -1) != log.size or not log.size:
-            # The author will probably show us as much in its turn; if it does not, the peer must prove it.
-            self._ahead[seen] = log.size
+        if size != log.size or not log.size:
+            # The author will probably show us as much in its turn, and then it is compared; if not, the peer proves it.
+            self._longer[seen] = (head, log.size)
+            outcome.early = True
             return
         request = sync.Consistency(log.origin, log.size, head.checkpoint.size)
         try:
@@ -335,3 +371,9 @@ class Syncing:
         if due:
             with self._node.writing() as unit:
                 holdings.tell(self._node, self._accords, unit)
+
+
+def _by_author(note: bytes) -> tuple[bytes, ...]:
+    """Return what the log itself signed of a kept note: without the lines of witnesses."""
+    read = parse_note(note)
+    return tuple(s.blob for s in read.signatures if s.name == read.text.partition(b"\n")[0].decode())

@@ -15,14 +15,14 @@ from comity.acts import Forked
 from comity.canon import Instant, Origin, PartyId
 from comity.errors import Malformed, Unverified
 from comity.node import books
-from comity.node.node import Node
-from comity.node.ports import LogState, Unit
+from comity.node.node import CARDS, HISTORY, Node
+from comity.node.ports import Log, LogState, Unit
 from comity.sync import Head
 from comity.tlog.checkpoint import Checkpoint, parse_checkpoint
 from comity.tlog.cosignature import CosignatureVerifier, verify_cosignature
 from comity.tlog.errors import TlogError
 from comity.tlog.fork import ForkCertificate
-from comity.tlog.note import Note, Verifier, parse_note
+from comity.tlog.note import Note, Verifier, parse_note, verify
 
 CHECKED_KEPT: Final = 8_192  # checkpoints remembered as checked: some 500 bytes each
 FORKS: Final = "fork"  # origin -> certificate
@@ -59,6 +59,23 @@ def home_note(unit: Unit, name: PartyId) -> bytes:
 def log_key(node: Node, unit: Unit, name: PartyId) -> bytes:
     """Return a party's log key. Raises `NotFound` for a party without a card."""
     return party.public(node.card(unit, name).card.keys.log)
+
+
+def card_of_note(unit: Unit, log: Log) -> bytes | None:
+    """Return the signed card whose log key signed the checkpoint kept of a log; None where no card ever held did.
+
+    A log that no longer grows keeps the signature of its day, though the key was replaced since.
+    """
+    held = unit.documents.get(CARDS, log.party)
+    for data in [held, *(old for _, old in unit.documents.all(HISTORY, f"{log.party}/"))]:
+        if data is None:
+            continue
+        try:
+            verify(parse_note(log.note), Verifier(log.origin, party.public(party.parse_card(data).card.keys.log)))
+        except TlogError:
+            continue
+        return data
+    return None
 
 
 def take_receipt(node: Node, unit: Unit, cosigner: PartyId, data: bytes) -> bool:

@@ -29,22 +29,21 @@ class Bodies:
         self._compressors: dict[int, zstandard.ZstdCompressor] = {}
         self._decompressors: dict[int, zstandard.ZstdDecompressor] = {}
         self._codec: int | None = None  # the newest, once it is known
-        self._samples: list[bytes] = []
+        self._samples: list[bytes] | None = None  # None until those already stored were read
+        self._in_vain = False  # whether what is stored has too little in common for a dictionary
 
     def forget(self) -> None:
         """Read the dictionaries anew: the unit of work that made one was undone."""
         self._codec = None
-        self._samples.clear()
+        self._samples = None
         self._compressors.clear()
         self._decompressors.clear()
 
     def pack(self, bodies: Sequence[bytes]) -> tuple[int, list[bytes]]:
         """Return the codec and the compressed bodies; the first 500 train the dictionary of all after them."""
         codec = self._newest()
-        if codec == PLAIN:
-            self._samples += [body for body in bodies if len(body) >= SAMPLE_BYTES_MIN]
-            if len(self._samples) >= training.SAMPLES:
-                codec = self._train()
+        if codec == PLAIN and not self._in_vain:
+            codec = self._learn(bodies)
         compress = self._compressor(codec).compress
         return codec, [compress(body) for body in bodies]
 
@@ -62,13 +61,28 @@ class Bodies:
             self._codec = int(row[0])
         return self._codec
 
-    def _train(self) -> int:
+    def _learn(self, bodies: Sequence[bytes]) -> int:
+        """Train the dictionary when these bodies and the stored ones are enough; return the codec from now on."""
+        if self._samples is None:
+            self._samples = self._stored()
+        self._samples += [body[: training.SAMPLE_BYTES_MAX] for body in bodies if len(body) >= SAMPLE_BYTES_MIN]
+        if len(self._samples) < training.SAMPLES:
+            return PLAIN
         trained = training.train(self._samples[: training.SAMPLES])
-        self._samples.clear()
+        self._samples = None
+        self._in_vain = not trained
         if trained:
             self._connection.execute("INSERT INTO dictionary (data) VALUES (?)", (trained,))
             self._codec = self._connection.last_insert_rowid()
         return self._newest()
+
+    def _stored(self) -> list[bytes]:
+        """Return bodies kept without a dictionary: what a process that ended had gathered counts too."""
+        rows: Any = self._connection.execute(
+            "SELECT codec, data FROM body WHERE length(data) >= ? LIMIT ?", (SAMPLE_BYTES_MIN // 2, training.SAMPLES)
+        )
+        bodies = [self.unpack(codec, data) for codec, data in rows]
+        return [body[: training.SAMPLE_BYTES_MAX] for body in bodies if len(body) >= SAMPLE_BYTES_MIN]
 
     def _compressor(self, codec: int) -> zstandard.ZstdCompressor:
         if codec not in self._compressors:

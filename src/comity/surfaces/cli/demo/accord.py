@@ -6,7 +6,8 @@ from itertools import permutations
 from typing import Final, NamedTuple
 
 from comity.surfaces.cli.demo.alone import KNOWN, found
-from comity.surfaces.cli.demo.stage import Member, Stage
+from comity.surfaces.cli.demo.nodes import Member
+from comity.surfaces.cli.demo.stage import Stage
 from comity.surfaces.cli.verbs.accord import SHOW, Named
 
 NETWORK: Final = "three-shores"

@@ -7,7 +7,8 @@ from typing import Final
 
 from comity.formats.stix import schemas
 from comity.surfaces.cli.demo import samples
-from comity.surfaces.cli.demo.stage import LOOPBACK, SYNC_SECONDS, Member, Stage, setting
+from comity.surfaces.cli.demo.nodes import LOOPBACK, SYNC_SECONDS, Member, setting
+from comity.surfaces.cli.demo.stage import Stage
 from comity.surfaces.cli.verbs.release import Explained
 
 SOURCE: Final = "OASIS reports"

@@ -29,7 +29,7 @@ from comity.node import books
 from comity.node.ports import Log, NewEntry, Unit
 from comity.node.serving import tree
 from comity.statement import INTEL_OBJECT, INTEL_RELAY, RELAY_MEDIA, STIX_MEDIA, Header, Marking, Relayed
-from comity.surfaces.cli.demo.stage import LOOPBACK, setting
+from comity.surfaces.cli.demo.nodes import LOOPBACK, setting
 from comity.surfaces.cli.desk import Desk
 from comity.tlog import leaf
 from comity.tlog.merkle import Frontier, inclusion_proof

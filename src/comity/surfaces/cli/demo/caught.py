@@ -8,8 +8,9 @@ import msgspec
 
 from comity.surfaces.cli.demo import attacks, samples
 from comity.surfaces.cli.demo.accord import NETWORK
+from comity.surfaces.cli.demo.nodes import Member, free_port
 from comity.surfaces.cli.demo.sharing import PROOF, log_of, witnesses
-from comity.surfaces.cli.demo.stage import Member, Stage, free_port
+from comity.surfaces.cli.demo.stage import Stage
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs.node import DOCTOR, LOGS, Examine
 
@@ -249,6 +250,8 @@ def _afterwards(stage: Stage) -> None:
         was refused stays in the doctor's list.""",
     )
     stage.each("{who} signs, and finds nothing grave", stage.members, lambda m: _is_well(stage, m))
+    verified = stage.run("log", "verify", home=stage.members[0].home, show=0).answer
+    stage.claim("Arcadia's node still verifies, every entry, offline", not verified.wrong, verified)
     stage.run("log", "show", home=stage.members[1].home, show=12)
 
 

@@ -7,7 +7,8 @@ from typing import Final
 from comity.surfaces.cli.demo import samples
 from comity.surfaces.cli.demo.accord import BILATERAL, NETWORK, PAIR, conclude
 from comity.surfaces.cli.demo.alone import KNOWN, OWN, SOURCE
-from comity.surfaces.cli.demo.stage import Member, Stage
+from comity.surfaces.cli.demo.nodes import Member
+from comity.surfaces.cli.demo.stage import Stage
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs.intel import LOOKUP, Lookup, WitnessShown
 from comity.surfaces.cli.verbs.node import LOGS, RECEIPTS, LogShown

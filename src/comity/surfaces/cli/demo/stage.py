@@ -12,13 +12,11 @@ import io
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,16 +25,12 @@ from typing import Any, Final
 import msgspec
 
 from comity.errors import ComityError
+from comity.surfaces.cli.demo.nodes import Listening, Member, answers, free_port, program
 from comity.surfaces.cli.demo.telling import Telling
-from comity.surfaces.cli.desk import Desk
-from comity.surfaces.cli.founding import Founding
 from comity.surfaces.cli.host import Host
 from comity.surfaces.cli.root import run
-from comity.surfaces.cli.verbs import A, Progress, R, Verb
-from comity.surfaces.cli.verbs.party import PartyShown
+from comity.surfaces.cli.verbs import A, R, Verb
 
-LOOPBACK: Final = "127.0.0.1"
-SYNC_SECONDS: Final = 1  # between two pulls; a demonstration is watched
 PATIENCE_SECONDS: Final = 40.0  # what should happen within two seconds gets this long on a busy machine
 POLL_SECONDS: Final = 0.1
 STOP_SECONDS: Final = 20.0
@@ -55,38 +49,6 @@ class Claim(msgspec.Struct, frozen=True):
     after: float  # seconds since the beginning
 
 
-@dataclass(eq=False)
-class Member:
-    """One party of the demonstration, its node's directory and address, and the process that serves it."""
-
-    party: str
-    name: str
-    jurisdiction: str
-    home: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-    words: str = ""
-
-    @property
-    def short(self) -> str:
-        """Return the name of its directory."""
-        return self.home.name
-
-    @property
-    def address(self) -> str:
-        """Return the base URL of its node."""
-        return f"https://{LOOPBACK}:{self.port}"
-
-    @property
-    def office(self) -> str:
-        """Return its one office, as an audience."""
-        return f"{self.party}/csirt"
-
-    def log(self, accord: str) -> str:
-        """Return the origin of its first log in an accord."""
-        return f"{self.party}/accord/{accord}/1"
-
-
 @dataclass(frozen=True, slots=True)
 class Ran:
     """A command that was run: what it printed, how it ended, and the last value that a node answered it with."""
@@ -95,32 +57,6 @@ class Ran:
     text: str
     errors: str
     answer: Any
-
-
-class _Listening:
-    """A host that remembers the last answer of a node."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.answer: Any = None
-
-    def found(self, home: Path, wanted: Founding) -> PartyShown:
-        self.answer = made = self._host.found(home, wanted)
-        return made
-
-    def call(self, home: Path, verb: Verb[A, R], ask: A, report: Callable[[Progress], None]) -> R:
-        answer = self._host.call(home, verb, ask, report)
-        self.answer = answer
-        return answer
-
-    def serve(self, home: Path, *, alone: bool) -> None:
-        self._host.serve(home, alone=alone)
-
-    def time_zone(self, home: Path) -> str:
-        return self._host.time_zone(home)
-
-    def desk(self, home: Path) -> AbstractContextManager[Desk]:
-        return self._host.desk(home)
 
 
 @dataclass(eq=False)
@@ -157,7 +93,7 @@ class Stage:
     def quietly(self, *words: str, home: Path | None = None) -> Ran:
         """Run a command without showing it."""
         argv = [*(["--home", str(home)] if home else []), *words]
-        listening = _Listening(self.host)
+        listening = Listening(self.host)
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(argv, lambda: listening)
@@ -170,7 +106,9 @@ class Stage:
         path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
         environment = os.environ | {"COMITY_HOME": str(cwd / "no-node-here"), "PYTHONPATH": path}
         argv = [*program(), *words]
-        done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        done = subprocess.run(  # noqa: S603 - our own program
+            argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
         self.say.answer(self.shortened(done.stdout + done.stderr), show)
         if done.returncode not in codes:
             raise Failed(f"`comity {shlex.join(words)}` ended with {done.returncode}: {done.stderr.strip()}")
@@ -247,7 +185,7 @@ class Stage:
     def ready(self, home: Path, process: subprocess.Popen[bytes] | None) -> None:
         """Wait until a node answers. Raises `Failed` where it does not."""
         end = time.monotonic() + PATIENCE_SECONDS
-        while not _answers(home / "run" / "local.sock"):
+        while not answers(home / "run" / "local.sock"):
             if process is None or process.poll() is not None or time.monotonic() > end:
                 tail = self._serving_log(home).read_text("utf-8", "replace")[-600:]
                 raise Failed(f"the node in {home.name} is not being served: {tail.strip()}")
@@ -276,32 +214,3 @@ class Stage:
         """Stop what was started, and remove the directory."""
         self.end(*self.processes)
         shutil.rmtree(self.root, ignore_errors=True)
-
-
-def program() -> list[str]:
-    """Return how this very program is started again."""
-    return [sys.executable, "-m", "comity.boot.main"]
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def setting(home: Path, name: str, value: str) -> None:
-    """Set a line of a node's settings.toml, whether it is commented out or not."""
-    path = home / "settings.toml"
-    lines = path.read_text("utf-8").splitlines()
-    found = [f"{name} = {value}" if line.removeprefix("# ").startswith(f"{name} = ") else line for line in lines]
-    path.write_text("\n".join(found) + "\n", "utf-8")
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True

@@ -1,0 +1,104 @@
+"""How fast a node says what it knows of a value: who says so, from which source, under which marking, until when.
+
+    python -m bench.lookup [--objects 100000 | --full] [--json]
+
+Every answer is what the command line and the API get, inside the process: the value is recognised as a person writes
+it, every entry is judged for the office that asks, versions and witnesses are grouped. Half the values are known.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import feed
+from bench.feed import Feed
+from bench.measure import Report, arguments, best, calibrate, peak_megabytes, size
+from comity.node import ingest
+from comity.node.ports import Unit
+from comity.node.queries import Found
+from comity.statement import Marking
+from comity.testing.world import Inhabitant, World
+from comity.vocab import Tlp
+
+ASKED = 50_000  # values
+BATCH = 10_000  # values in one call, as the command line asks
+READ = 50_000  # payloads
+QUICK, FULL = 100_000, 1_000_000
+
+
+def filled(folder: Path, count: int) -> World:
+    world = World(1, 1, folder, durability="full")
+    (one,) = world.people
+    with one.node.writing() as unit:
+        source = ingest.put_source(unit, one.actor, "feed", Marking(Tlp.GREEN))
+    ingest.ingest(one.node, one.actor, source, Feed().bundle(count))
+    return world
+
+
+def answers(report: Report, one: Inhabitant, count: int) -> None:
+    """Look values up in every way."""
+    chance = random.Random(4)
+    picks = [chance.randrange(count) for _ in range(ASKED)]
+    asked = [feed.value(n if at % 2 else n + count) for at, n in enumerate(picks)]
+    batches = [asked[start : start + BATCH] for start in range(0, ASKED, BATCH)]
+    queries, actor = one.services.queries, one.actor
+    with one.store.read() as unit:
+        check(queries.lookup_many(unit, actor, asked))
+        check([queries.lookup(unit, actor, value) for value in asked[:1_000]])
+        one_by_one = best(ASKED, lambda: [queries.lookup(unit, actor, value) for value in asked])
+        many = best(ASKED, lambda: [queries.lookup_many(unit, actor, batch) for batch in batches])
+    report.rate("one value at a time", one_by_one, 50_000)
+    report.rate("one at a time, each in a read of its own", best(ASKED, lambda: apart(one, asked)))
+    report.rate(f"{BATCH:,} values at a time", many, 200_000)
+
+
+def apart(one: Inhabitant, asked: Sequence[str]) -> None:
+    for value in asked:
+        with one.store.read() as unit:
+            one.services.queries.lookup(unit, one.actor, value)
+
+
+def check(found: Sequence[Sequence[Found]]) -> None:
+    """Every second value is known, and each answer names source, marking and validity."""
+    for at, each in enumerate(found):
+        assert bool(each) or at % 2 == 0
+        for answer in each:
+            assert answer.until
+            assert all(w.source == "feed" and w.marking is not None for w in answer.witnesses)
+
+
+def payloads(report: Report, one: Inhabitant, count: int) -> None:
+    """Read objects' original bytes at random places."""
+    with one.store.read() as unit:
+        places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
+        chance = random.Random(5)
+        picks = [places[chance.randrange(count)] for _ in range(READ)]
+        report.rate("payload at random, its original bytes", best(READ, lambda: read(one, unit, picks)), 60_000)
+
+
+def read(one: Inhabitant, unit: Unit, picks: Sequence[int]) -> None:
+    for at in picks:
+        one.services.queries.body(unit, at)
+
+
+def main() -> int:
+    options = arguments("Rates of look-ups.", objects=QUICK, full=FULL).parse_args()
+    count = size(options)
+    report = Report(f"{count:,} indicators held", calibrate())
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        world = filled(Path(folder), count)
+        (one,) = world.people
+        answers(report, one, count)
+        payloads(report, one, count)
+        report.figure("peak memory, MB", peak_megabytes())
+        world.close()
+    report.show(as_json=options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
