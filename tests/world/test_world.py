@@ -185,10 +185,12 @@ def test_a_relay_needs_consent_keeps_the_author_and_follows_its_acts(world: Worl
         log = unit.logs.find(accord_origin(a.name, one, 1))
         assert log is not None
         held = [position(log.id, index) for index in (1, 2)]
+    assert _as_if(b, f"{accord_origin(a.name, one, 1)}#1", c) == {two: ["onward"]}
     refused = b.services.sharing.share(b.actor, two, held)
     assert refused.relayed == 0 and any("onward" in ground for ground in refused.grounds)
     acting.consent(a.actor, a.node, places[:1], [f"{c.name}/csirt"], 0)
     world.calm(20)
+    assert _as_if(b, f"{accord_origin(a.name, one, 1)}#1", c) == {two: []}
     done = b.services.sharing.share(b.actor, two, held)
     assert (done.relayed, done.withheld) == (1, 1)
     world.calm(20)
@@ -201,6 +203,13 @@ def test_a_relay_needs_consent_keeps_the_author_and_follows_its_acts(world: Worl
     with c.store.read() as unit:
         found = c.services.queries.lookup(unit, c.actor, _value(a, places[0]))
         assert [w.retracted for f in found for w in f.witnesses] == [True], "the relay passed the act on"
+
+
+def _as_if(one: Inhabitant, name: str, to: Inhabitant) -> dict[str, list[str]]:
+    """Return, for each accord it could be relayed in, the rules that forbid it."""
+    with one.store.read() as unit:
+        explained = one.services.explaining.explain(unit, one.actor, name, f"{to.name}/csirt")
+    return {e.as_if: [f.rule for f in e.decision.findings if not f.allows] for e in explained if e.as_if}
 
 
 def _value(one: Inhabitant, at: int) -> str:

@@ -8,7 +8,8 @@ logs only acts are folded: the content there is indexed where it was first held.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ from comity.acts import AnyAct, Ballot, Consent, Hold, Join, Leave, Narrow, Resu
 from comity.areas import intel
 from comity.canon import OfficeId, Origin
 from comity.errors import ComityError, Malformed
+from comity.limits import ORIGIN_BYTES_MAX
 from comity.node import views
 from comity.node.node import Node, note
 from comity.node.ports import Log, LogState, Unit, place, position
@@ -40,11 +42,11 @@ class Taken(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A narrowing act that this party owes: in which of its logs, by which office."""
+    """A narrowing act that this party owes: in which of its logs, by which office, about how many runs."""
 
     origin: Origin
     office: OfficeId
-    act: AnyAct
+    act: AboutStatements
 
 
 class Passed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ class Passed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def fold(node: Node, unit: Unit, log: Log, entries: Sequence[Taken]) -> list[Due]:
     """Fold entries of one log; return the narrowing acts that are now due."""
     due: list[Due] = []
+    touched: list[Span] = []
     content: list[intel.Item] = []
     index_content = not log.own or canon.parse_origin(log.origin)[1] is None
     flash = []
@@ -65,7 +68,7 @@ def fold(node: Node, unit: Unit, log: Log, entries: Sequence[Taken]) -> list[Due
         if entry.header.priority is Priority.FLASH:
             flash.append((entry.position,))
         if is_act(kind):
-            due += _act(node, unit, log, entry)
+            due += _act(node, unit, log, entry, touched)
         elif kind == PASSED_KIND:
             _passed(unit, entry)
         elif index_content and kind.startswith("intel."):
@@ -74,6 +77,8 @@ def fold(node: Node, unit: Unit, log: Log, entries: Sequence[Taken]) -> list[Due
         unit.views.put(views.FLASH, flash)
     if content:
         put(node, unit, log, intel.fold(content))
+    for span in merged(touched):  # once for all acts of a page: each may be about the whole log
+        restand(node, unit, span)
     return due
 
 
@@ -102,7 +107,7 @@ def _items(node: Node, unit: Unit, log: Log, entry: Taken) -> list[intel.Item]:
     return [intel.Item(entry.position, entry.header, payload[payload.find(b"\n") + 1 :])]
 
 
-def _act(node: Node, unit: Unit, log: Log, entry: Taken) -> list[Due]:
+def _act(node: Node, unit: Unit, log: Log, entry: Taken, touched: list[Span]) -> list[Due]:
     try:
         act = acts.decode(entry.body, entry.header.kind)
     except ComityError as error:
@@ -116,7 +121,7 @@ def _act(node: Node, unit: Unit, log: Log, entry: Taken) -> list[Due]:
     elif isinstance(act, Hold):
         _hold(unit, log, entry.position, act)
     elif isinstance(act, acts.ABOUT_STATEMENTS):
-        return _about(node, unit, log, entry.position, act)
+        return _about(node, unit, log, entry.position, act, touched)
     elif isinstance(act, acts.Closed):
         _closed(unit, log, act)
     return []
@@ -130,16 +135,14 @@ def _closed(unit: Unit, log: Log, act: acts.Closed) -> None:
 
 def _hold(unit: Unit, log: Log, where: int, act: Hold) -> None:
     for holding in act.logs:
+        about = unit.logs.find(holding.origin)
+        if about is None or canon.parse_origin(about.origin)[1] != canon.parse_origin(log.origin)[1]:
+            continue  # of a log not followed here nobody asks who holds it; of another accord it is not said here
         key = {"origin": holding.origin, "holder": log.party}
         older = unit.views.find(views.HOLDING, key, limit=8)
         if any(int(row[0] or 0) > where for row in older):
             continue
-        for row in older:
-            at = int(row[0] or 0)
-            # Only the newest answer counts; the older act stays in its log. A row's position may serve several origins.
-            rest = [r for r in unit.views.scan(views.HOLDING, at, at, limit=CHUNK) if r[1:3] != row[1:3]]
-            unit.views.drop(views.HOLDING, at, at)
-            unit.views.put(views.HOLDING, rest)
+        unit.views.delete(views.HOLDING, older)  # only the newest answer counts; the older act stays in its log
         unit.views.put(views.HOLDING, [(where, holding.origin, log.party, holding.size)])
 
 
@@ -156,19 +159,30 @@ def _passed(unit: Unit, entry: Taken) -> None:
         unit.views.put(views.PASSED, rows)
 
 
-def _about(node: Node, unit: Unit, log: Log, where: int, act: AboutStatements) -> list[Due]:
+def _about(node: Node, unit: Unit, log: Log, where: int, act: AboutStatements, touched: list[Span]) -> list[Due]:
     due: list[Due] = []
-    for span in act.spans:
-        if canon.parse_origin(span.origin)[0] != log.party:
-            reason = f"{log.party} cannot say {act.kind} of statements in {span.origin}"
-            unit.quarantine.add(node.now(), log.party, "refused", reason, acts.encode(act)[:CHUNK])
-            continue
+    strange = [span.origin for span in act.spans if not span.origin.startswith(f"{log.party}/")]
+    if strange:
+        reason = f"{log.party} cannot say {act.kind} of statements in {strange[0][:ORIGIN_BYTES_MAX]!r}"
+        unit.quarantine.add(node.now(), log.party, "refused", reason, acts.encode(act)[:CHUNK])
+    for span in merged(span for span in act.spans if span.origin.startswith(f"{log.party}/")):
         unit.spans.add(span.origin, span.start, span.end, where)
         node.standings += 1
         if act.narrows or not log.own:
             due += _owed(node, unit, span, act)  # before the bytes go, with the header that names the office
-        restand(node, unit, span)
+        touched.append(span)
     return due
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the fewest runs that hold the same statements."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and found[-1].origin == span.origin and span.start <= found[-1].end:
+            found[-1] = Span(span.origin, found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
 
 
 def restand(node: Node, unit: Unit, span: Span) -> None:
@@ -210,9 +224,18 @@ def _segments(node: Node, unit: Unit, log: Log, start: int, end: int) -> list[tu
     about += _from_sources(unit, log, start, end)
     edges = sorted({start, end, *(s for s, _, _ in about), *(e for _, e, _ in about)})
     known = {a: node.act(unit, a)[0] for _, _, a in about}
-    return [
-        (first, last, [known[a] for s, e, a in about if s <= first and last <= e]) for first, last in pairwise(edges)
-    ]
+    begins: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = {}
+    for s, e, a in about:
+        begins.setdefault(s, []).append(a)
+        ends.setdefault(e, []).append(a)
+    open_: Counter[int] = Counter()  # an act may reach a run both by itself and by what it was passed on from
+    found: list[tuple[int, int, list[AnyAct]]] = []
+    for first, last in pairwise(edges):
+        open_.subtract(ends.get(first, ()))
+        open_.update(begins.get(first, ()))
+        found.append((first, last, [known[a] for a, times in open_.items() if times > 0]))
+    return found
 
 
 def _from_sources(unit: Unit, log: Log, start: int, end: int) -> list[tuple[int, int, int]]:

@@ -149,7 +149,7 @@ def _doubted(desk: Desk, heads: generations.Heads) -> list[str]:
             if log is None or (log.state is LogState.OPEN and head.checkpoint.size > log.size):
                 stems[_stem_of(origin)] = None
         newest: dict[str, LogState] = {}
-        for log in unit.logs.all():
+        for log in sorted(unit.logs.all(), key=lambda log: canon.parse_origin(log.origin)[2]):
             if log.own:
                 newest[_stem_of(log.origin)] = log.state
         stems |= {stem: None for stem, state in newest.items() if state is LogState.FROZEN}
