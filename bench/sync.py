@@ -2,8 +2,8 @@
 
     python -m bench.sync [--objects 20000 | --full] [--json]
 
-Arcadia shares what it collected; Borealia pulls, verifies, indexes and keeps it; Borealia relays it to an accord with
-Cascadia, which pulls that with every original's proof. All are durable, on loopback with TLS, each pull proven and
+Arcadia shares what it collected; Borealia pulls, verifies, indexes and keeps it; Borealia relays a part, to which
+Arcadia consented, into an accord with Cascadia, which pulls it with every original's proof. All are durable, on loopback with TLS, each pull proven and
 answered as in `comity serve`. Both ends are in one process, so the second core gains nothing. The wire is the bodies
 of requests and answers; HTTP's headers and TLS add less than one byte for each indicator.
 """
@@ -23,12 +23,13 @@ import msgspec
 from bench.feed import Feed
 from bench.measure import Report, Watch, arguments, calibrate, size
 from comity import sync
+from comity.areas import intel
 from comity.canon import AccordId
 from comity.http.fetch import Fetcher
 from comity.http.listen import Listener, Tcp
 from comity.http.tls import pin_of, self_signed, server_context
-from comity.node import ingest
-from comity.node.ports import Wire
+from comity.node import acting, ingest
+from comity.node.ports import Wire, position
 from comity.party import Tls
 from comity.statement import Marking
 from comity.sync import Answer
@@ -90,12 +91,11 @@ def pulled(world: World, asker: Inhabitant, peer: Inhabitant, folder: Path, coun
 
 def direct(report: Report, world: World, folder: Path, count: int) -> None:
     """Arcadia shares what it collected before; Borealia pulls it."""
-    arcadia, borealia, _ = world.people
+    arcadia, borealia, cascadia = world.people
     accord = world.accord(AccordId("two-shores"), [arcadia, borealia])
     pulled(world, borealia, arcadia, folder, 0)
     with arcadia.node.writing() as unit:
-        marking = Marking(Tlp.GREEN, onward=True)
-        source = ingest.put_source(unit, arcadia.actor, "feed", marking)
+        source = ingest.put_source(unit, arcadia.actor, "feed", Marking(Tlp.GREEN))
     ingest.ingest(arcadia.node, arcadia.actor, source, Feed().bundle(count))
     sharing = Watch()
     with sharing.running():
@@ -103,6 +103,7 @@ def direct(report: Report, world: World, folder: Path, count: int) -> None:
             found = arcadia.services.queries.home_objects(unit, source="feed", type_="", after=0)
             places = [at for at, _ in found]
         arcadia.services.sharing.share(arcadia.actor, accord, places)
+    acting.consent(arcadia.actor, arcadia.node, places[: count // RELAYED_PART], [f"{cascadia.name}/csirt"], 0)
     pulling, weight = pulled(world, borealia, arcadia, folder, count)
     report.rate("shared", sharing.rate(count))
     report.rate("pulled, verified, indexed, both ends", pulling.rate(count))
@@ -119,7 +120,8 @@ def relayed(report: Report, world: World, folder: Path, count: int) -> None:
     pulled(world, cascadia, borealia, folder, 0)
     with borealia.store.read() as unit:
         (log,) = [log for log in unit.logs.all() if log.party == world.people[0].name]
-        places = [brief.position for brief in unit.entries.brief(log.id, 0, count)]
+        rows = unit.views.scan(intel.OBJECT, position(log.id, 0), position(log.id, log.size), limit=count)
+        places = [int(row[0] or 0) for row in rows]
     watch = Watch()
     with watch.running():
         done = borealia.services.sharing.share(borealia.actor, accord, places)

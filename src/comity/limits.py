@@ -19,6 +19,8 @@ SYNC_PAGE_BYTES_MAX: Final = 16_777_216  # bytes unpacked: two of these fit in a
 SYNC_LOG_ENTRIES_MAX: Final = 50_000_000  # entries accepted in one member's log before an operator is asked
 SYNC_FLASH_MAX: Final = 64  # flash statements named ahead of the bulk in one answer
 SYNC_FORKS_MAX: Final = 256  # fork certificates in one answer: each is two signatures and a write to check
+ACT_SPANS_MAX: Final = 2_048  # runs in one act that passes others on: with the longest origins about 900 kB
+ACTS_KEPT_BYTES: Final = 33_554_432  # bytes of acts kept decoded in memory: one act may be a whole statement
 LOG_GENERATIONS_MAX: Final = 64  # generations of one log followed: a party that needs more should be called
 ACCORD_TEXTS_MAX: Final = 1_024  # accord texts kept before peers' offers are refused: 256 MB at the very most
 

@@ -10,7 +10,6 @@ does not check raises, and names whose fault it is. Packed numbers are little-en
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
@@ -38,6 +37,7 @@ SALT_BYTES: Final = 16
 CODES: Final = (Held.PAYLOAD, Held.SEALED, Held.WITHHELD, Held.ERASED)
 
 T = TypeVar("T")
+_LITTLE: Final = array("H", [1]).tobytes() == b"\1\0"  # whether this machine writes numbers as the wire does
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="ask", forbid_unknown_fields=True):
@@ -294,14 +294,14 @@ def _inflate(data: bytes) -> bytes:
 
 def _pack(code: str, numbers: Sequence[int]) -> bytes:
     packed = array(code, numbers)
-    if sys.byteorder == "big":
+    if not _LITTLE:
         packed.byteswap()
     return packed.tobytes()
 
 
 def _unpack(code: str, data: bytes) -> array[int]:
     numbers = array(code, data)
-    if sys.byteorder == "big":
+    if not _LITTLE:
         numbers.byteswap()
     return numbers
 

@@ -35,7 +35,7 @@ OBJECT: Final = View(
         ("until", ViewKind.INTEGER),  # seconds; NULL: no end given
         ("flags", ViewKind.INTEGER),
     ),
-    by=(("uuid", "modified"),),
+    by=(("uuid",),),
 )
 OBSERVABLE: Final = View(
     "intel_observable", (("position", ViewKind.INTEGER), ("key", ViewKind.BLOB)), clustered=("key",)

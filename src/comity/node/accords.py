@@ -7,6 +7,7 @@ folded again whenever one of them changes. A text counts for a party once that p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -84,8 +85,11 @@ class Accords:
     def take_text(self, unit: Unit, data: bytes) -> SignedText:
         """Keep a text for review; it binds nobody before it is signed. Raises `Malformed`, `Refused`, `Conflict`."""
         text = accord.parse_text(data)
-        if text.text.member_of(self._node.me) is None:
-            raise Refused(f"this text of {text.text.id} does not name {self._node.me} as a member")
+        if not self.concerns(unit, text, self._node.me):
+            raise Refused(
+                f"this text of {text.text.id} does not name {self._node.me} as a member",
+                hint="import first the version that does: those before it then come after it",
+            )
         known = self.all(unit).get(text.text.id)
         if known is not None and not text.text.parent and known.versions[0].digest != text.digest:
             raise Conflict(
@@ -155,7 +159,8 @@ class Accords:
         for member in text.text.member:
             signature = envelope.signatures.get(dsse.key_id(canon.unb64(member.root, what="a root key", length=32)))
             if signature is not None:
-                self.take_signature(unit, text.digest, member.party, signature)
+                with suppress(NotFound):  # a party whose card is not held here: its signature is asked for again
+                    self.take_signature(unit, text.digest, member.party, signature)
         return text
 
     def file(self, unit: Unit, digest: Digest) -> bytes:
@@ -169,6 +174,16 @@ class Accords:
         if not found:
             raise Misuse("nobody has signed this text yet", hint="`comity accord sign` first")
         return dsse.Envelope(TEXT_MEDIA_TYPE, text.data, found).encode()
+
+    def concerns(self, unit: Unit, text: SignedText, party: str) -> bool:
+        """Say whether a text names a party, or a held text that names it follows on it: a newcomer needs all."""
+        following = [text]
+        while following:
+            if any(one.text.member_of(party) is not None for one in following):
+                return True
+            digests = {one.digest for one in following}
+            following = [one for one in self.texts(unit) if one.text.parent in digests]
+        return False
 
     def text(self, unit: Unit, digest: str) -> SignedText:
         """Return a held text by digest. Raises `NotFound`."""

@@ -43,10 +43,6 @@ class Kept(NamedTuple):
     early: bool  # holds what an accord's version not yet in force here governs: asked for again
 
 
-class _Early(Refused):
-    """Governed by a version that is not in force here yet: a ballot or a signature may be under way."""
-
-
 class Arrivals:
     """Keeps what other parties' nodes answer."""
 
@@ -155,7 +151,6 @@ class Arrivals:
                 verdict = self._relay_verdict(unit, header, entry.body)
             if verdict is not None:
                 refused += 1
-                self._early = self._early or isinstance(verdict, _Early)
                 self.quarantine(unit, log.party, verdict, join(entry.header, entry.body))
                 new.append(NewEntry(entry.commitment, Held.WITHHELD, None, None, None))
                 continue
@@ -172,7 +167,8 @@ class Arrivals:
             accord = self._accords.get(unit, name or "")
             text = accord.version(header.accord)
             if text is None or accord.awaiting:
-                raise _Early(f"{log.origin}: made under version {header.accord}, which is not in force here yet")
+                self._early = True  # a ballot or a signature may be under way
+                raise Refused(f"{log.origin}: made under version {header.accord}, which is not in force here yet")
             if not text.text.opens(header.kind) or header.kind == INTEL_EVIDENCE or header.kind.startswith("home."):
                 raise Refused(f"{log.origin}: the accord does not open {header.kind}")
             if text.text.member_of(log.party) is None:

@@ -6,9 +6,11 @@ has a fresh salt, also where the same bytes stand in two logs, so that the two c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
+
+import msgspec
 
 from comity import acts, canon, limits, statement
 from comity.acts import AnyAct
@@ -89,12 +91,28 @@ def pass_on(node: Node, unit: Unit, due: Sequence[folding.Due]) -> None:
     """State narrowing acts about what this party restated or relayed, to the same recipients (design §4)."""
     keyed = sorted(due, key=lambda d: (d.origin, d.office))
     for (origin, office), group in groupby(keyed, key=lambda d: (d.origin, d.office)):
-        stated = [one.act for one in group]
+        stated = _joined(group)
         # What stands in a closed generation is narrowed in the one that grows.
         accord = canon.parse_origin(origin)[1]
         target = home_origin(node, unit) if accord is None else accord_origin(node, unit, accord)
         drafts = [act_draft(node, office, one, version=version_of_last(unit, target)) for one in stated]
-        state(node, unit, target, version_of_last(unit, target), drafts)
+        for start in range(0, len(drafts), limits.BATCH_ENTRIES_MAX):
+            some = drafts[start : start + limits.BATCH_ENTRIES_MAX]
+            state(node, unit, target, version_of_last(unit, target), some)
+
+
+def _joined(due: Iterable[folding.Due]) -> list[AnyAct]:
+    """Return the same acts about the same runs, as few as can be: an author's act may hit thousands of relays."""
+    about: dict[folding.AboutStatements, list[acts.Span]] = {}
+    for one in due:
+        about.setdefault(msgspec.structs.replace(one.act, spans=()), []).extend(one.act.spans)
+    found: list[AnyAct] = []
+    for act, runs in about.items():
+        spans = folding.merged(runs)
+        for start in range(0, len(spans), limits.ACT_SPANS_MAX):
+            some = tuple(spans[start : start + limits.ACT_SPANS_MAX])
+            found.append(msgspec.structs.replace(act, spans=some))
+    return found
 
 
 def version_of_last(unit: Unit, origin: Origin) -> int:

@@ -42,7 +42,7 @@ class Taken(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A narrowing act that this party owes: in which of its logs, by which office, about how many runs."""
+    """A narrowing act that this party owes: in which of its logs, by which office, about which runs."""
 
     origin: Origin
     office: OfficeId

@@ -15,6 +15,7 @@ from comity import acts, party, statement
 from comity.acts import AnyAct
 from comity.canon import Instant, Origin, PartyId
 from comity.errors import ComityError, Conflict, Fault, Malformed, NotFound
+from comity.limits import ACTS_KEPT_BYTES
 from comity.node.ports import Clock, Entropy, Log, LogState, Signer, Store, Unit, place
 from comity.party import SignedCard
 from comity.statement import Header
@@ -46,6 +47,7 @@ class Node:
     _cards_epoch: int = -1
     cards: int = 0  # grows with every card put in force
     _acts: dict[int, tuple[AnyAct, Instant]] = field(default_factory=dict)
+    _acts_bytes: int = 0
 
     def now(self) -> Instant:
         """Return the time by this node's clock."""
@@ -84,8 +86,10 @@ class Node:
             if entry.header is None or entry.body is None:
                 raise Malformed(f"the act at {where} has lost its bytes")
             header = self.header(entry.header)
-            if len(self._acts) >= HEADERS_KEPT:
+            self._acts_bytes += len(entry.body)
+            if len(self._acts) >= HEADERS_KEPT or self._acts_bytes > ACTS_KEPT_BYTES:
                 self._acts.clear()
+                self._acts_bytes = len(entry.body)
             known = self._acts[where] = acts.decode(entry.body, header.kind), header.at
         return known
 

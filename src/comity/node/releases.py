@@ -9,6 +9,7 @@ asked, is on the home log with its findings and the runs it covers, before the b
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -82,7 +83,7 @@ class Releases:
         self._accords = accords
         self._epoch = -1
         self._kept: dict[tuple[int, Class, str], Judged] = {}
-        self._recorded: set[tuple[str, str, int, int, bytes]] = set()
+        self._recorded: dict[tuple[str, str, bytes], list[tuple[int, int]]] = {}  # runs on record, ascending
 
     # -- deciding ------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class Releases:
             header = unit.entries.header(which.header_id)
             findings = _findings(judged)
             digest = hashlib.sha256(canon.encode(findings)).digest()
-            spans = [run for run in runs(indexes) if (to, log.origin, *run, digest) not in self._recorded]
+            spans = _without(runs(indexes), self._recorded.get((to, log.origin, digest), ()))
             if spans:
                 name = "acts" if is_act(self._node.header(header).kind) else canon.digest(header)
                 lines.append(_Line(name, spans, findings))
@@ -227,11 +228,39 @@ class Releases:
 
     def recorded(self, log: Log, decided: Iterable[tuple[Class, Judged, Sequence[int]]], *, to: str) -> None:
         """Remember what is durably on record, so that it is not repeated for the same entries."""
-        if len(self._recorded) > CLASSES_KEPT:
+        if sum(map(len, self._recorded.values())) > CLASSES_KEPT:
             self._recorded.clear()  # what is forgotten is recorded once more: never the other way round
         for _, judged, indexes in decided:
             digest = hashlib.sha256(canon.encode(_findings(judged))).digest()
-            self._recorded.update((to, log.origin, *run, digest) for run in runs(indexes))
+            known = self._recorded.setdefault((to, log.origin, digest), [])
+            known[:] = _with(known, runs(indexes))
+
+
+def _with(known: Sequence[tuple[int, int]], new: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the runs of both, joined where they touch."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted([*known, *new]):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
+
+
+def _without(runs_: Sequence[tuple[int, int]], known: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what of some runs is in none of the known ones (ascending, apart)."""
+    found: list[tuple[int, int]] = []
+    for start, end in runs_:
+        at = start
+        for begin, stop in known[max(0, bisect_right(known, (start, start)) - 1) :]:
+            if begin >= end:
+                break
+            if begin > at:
+                found.append((at, begin))
+            at = max(at, stop)
+        if at < end:
+            found.append((at, end))
+    return found
 
 
 def _findings(judged: Judged) -> list[dict[str, object]]:

@@ -92,7 +92,7 @@ class Serving:
             home=self._home(unit),
             witnessed=witness.home_note(unit, party),
             accords=self._accord_heads(unit, party),
-            forks=tuple(data for _, data in unit.documents.all(witness.FORKS)),
+            forks=self._forks(unit, party),
         )
         body = sync.encode_heads(heads)
         tag = hashlib.sha256(body).hexdigest()[:32]
@@ -102,9 +102,15 @@ class Serving:
     def _logs_for(self, unit: Unit, party: PartyId) -> list[Log]:
         names = {accord.id for accord in self._accords.with_party(unit, party)}
         logs = [log for log in unit.logs.all() if canon.parse_origin(log.origin)[1] in names]
-        if len(logs) > limits.SYNC_LOGS_MAX:
-            raise Fault("more logs than SYNC_LOGS_MAX", hint="leave accords that ended, or split the community")
-        return logs
+        # Own logs first: what is over the limit is only the comparing of others' logs, which others do too.
+        return sorted(logs, key=lambda log: not log.own)[: limits.SYNC_LOGS_MAX]
+
+    def _forks(self, unit: Unit, party: PartyId) -> tuple[bytes, ...]:
+        """Return the certificates that concern a party: of home logs, and of the accords that name it."""
+        names = {None, *(accord.id for accord in self._accords.with_party(unit, party))}
+        held = unit.documents.all(witness.FORKS)
+        found = [data for origin, data in held if canon.parse_origin(origin)[1] in names]
+        return tuple(found[: limits.SYNC_FORKS_MAX])
 
     def _log_head(self, unit: Unit, log: Log, party: PartyId) -> sync.LogHead:
         if not log.own:
@@ -140,8 +146,9 @@ class Serving:
     def _accord_heads(self, unit: Unit, party: PartyId) -> tuple[sync.AccordHead, ...]:
         signed = signatures(unit)
         found = []
-        for text in self._accords.texts(unit):
-            if text.text.member_of(party) is not None and signed.get(text.digest):
+        # The newest first: a newcomer takes the version that names it, then those it follows on.
+        for text in sorted(self._accords.texts(unit), key=lambda text: (text.text.id, -text.text.version)):
+            if signed.get(text.digest) and self._accords.concerns(unit, text, party):
                 found.append(sync.AccordHead(text.digest, tuple(sorted(signed[text.digest]))))
         return tuple(found)
 
@@ -155,7 +162,8 @@ class Serving:
 
     def _text(self, unit: Unit, party: PartyId, request: sync.AccordText) -> bytes:
         text = self._accords.text(unit, request.digest)
-        if text.text.member_of(party) is None or not unit.documents.all(SIGNATURES, f"{request.digest}/"):
+        signed = unit.documents.all(SIGNATURES, f"{request.digest}/")
+        if not signed or not self._accords.concerns(unit, text, party):
             raise NotFound("no such text for the asking party")
         return self._accords.file(unit, request.digest)
 
@@ -189,16 +197,19 @@ class Serving:
     def _payloads(self, party: PartyId, request: sync.Page | sync.Fill | sync.Ahead) -> Answer:
         with self._node.store.read() as unit:
             log = self._log(unit, party, request.origin)
+            if canon.parse_origin(log.origin)[1] is None:
+                raise Refused(f"{log.origin} is witnessed by its checkpoints; its entries are shown to nobody")
             start, end = _bounds(log, request)
             bare = not log.own or (isinstance(request, sync.Page) and request.bare)
             judged = {} if bare else self._judge(unit, log, start, end, party)
-        if judged:
-            self._record(log, judged, party)
-        with self._node.store.read() as unit:
             allowed = [which for which, (verdict, _) in judged.items() if verdict.released]
-            entries = unit.entries.released(log.id, start, end, allowed)
-            opened, end = _fit(entries, start)
-            return Answer(sync.encode_page(log.origin, start, opened, self._proof(unit, log, request, end)))
+            opened, end = _fit(unit.entries.released(log.id, start, end, allowed), start)
+            proof = self._proof(unit, log, request, end)
+        # On record is what fits into this answer, no more; and it is on record before the answer leaves.
+        decided = [(which, verdict, [i for i in indexes if i < end]) for which, (verdict, indexes) in judged.items()]
+        if decided:
+            self._record(log, decided, party)
+        return Answer(sync.encode_page(log.origin, start, opened, proof))
 
     def _judge(
         self, unit: Unit, log: Log, start: int, end: int, party: PartyId
@@ -206,9 +217,8 @@ class Serving:
         classes = by_class(unit, log, start, end)
         return {c: (self._releases.for_party(unit, log, c, party), indexes) for c, indexes in classes.items()}
 
-    def _record(self, log: Log, judged: dict[Class, tuple[Judged, list[int]]], party: PartyId) -> None:
+    def _record(self, log: Log, decided: Sequence[tuple[Class, Judged, list[int]]], party: PartyId) -> None:
         """Put the decisions on record; nothing is sent until they are durable."""
-        decided = [(which, verdict, indexes) for which, (verdict, indexes) in judged.items()]
         with self._node.store.read() as unit:
             lines = self._releases.unrecorded(unit, log, decided, to=party)
         if lines:
@@ -241,10 +251,14 @@ def _bounds(log: Log, request: sync.Page | sync.Fill | sync.Ahead) -> tuple[int,
 def _fit(entries: Iterable[Entry], start: int) -> tuple[list[Opened], int]:
     """Take entries while they fit into one page's bytes; the first always does."""
     opened: list[Opened] = []
-    room = limits.SYNC_PAGE_BYTES_MAX - 65_536  # for headers, commitments and proof
+    headers: set[bytes] = set()
+    room = limits.SYNC_PAGE_BYTES_MAX - 65_536  # for the proof and the names of the columns
     for entry in entries:
         held = entry.held is Held.PAYLOAD
         room -= len(entry.body or b"") + 64
+        if entry.header is not None and entry.header not in headers:
+            headers.add(entry.header)
+            room -= len(entry.header) + 8
         if room < 0 and opened:
             break
         opened.append(

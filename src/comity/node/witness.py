@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from comity import canon, limits, party, sync
 from comity.acts import Forked
-from comity.canon import Instant, Origin, PartyId
-from comity.errors import Malformed, Unverified
+from comity.canon import AccordId, Instant, Origin, PartyId
+from comity.errors import Malformed, Refused, Unverified
 from comity.node import books
 from comity.node.node import CARDS, HISTORY, Node
 from comity.node.ports import Log, LogState, Unit
@@ -162,7 +162,9 @@ def take_certificate(node: Node, unit: Unit, data: bytes) -> Origin | None:
         origin = sync.origin_of(certificate.first.text)
         if unit.documents.get(FORKS, origin) is not None:
             return None  # proven before; the key that signed it may have been replaced since
-        author, _, _ = canon.parse_origin(origin)
+        author, accord, generation = canon.parse_origin(origin)
+        if generation > limits.LOG_GENERATIONS_MAX or (accord is not None and not _is_followed(unit, accord)):
+            raise Refused(f"a fork of {origin} is none of a log that is followed here")
         certificate.verify(Verifier(origin, log_key(node, unit, author)))
     except TlogError as error:
         raise Unverified(f"a fork certificate proves nothing: {error}") from error
@@ -175,6 +177,11 @@ def take_certificate(node: Node, unit: Unit, data: bytes) -> Origin | None:
     _say_so(node, unit, origin, data)
     node.epoch += 1
     return origin
+
+
+def _is_followed(unit: Unit, accord: AccordId) -> bool:
+    """Say whether any log of an accord is kept here: the quarrels of others fill no disk."""
+    return any(canon.parse_origin(log.origin)[1] == accord for log in unit.logs.all())
 
 
 def _say_so(node: Node, unit: Unit, origin: Origin, data: bytes) -> None:
