@@ -85,6 +85,10 @@ def _tell(node: Node, accords: Accords, unit: Unit, accord: AccordId, logs: list
         known = accords.get(unit, accord)
     except NotFound:
         return 0
+    origin = books.accord_origin(node, unit, accord)
+    own = unit.logs.find(origin)
+    if own is not None and own.state is not LogState.OPEN:
+        return 0  # told in the next generation; the doctor says that this one is frozen
     office, version = node.card(unit, node.me).card.offices[0].id, known.current.text.version
     drafts: list[books.Draft] = []
     group: list[Holding] = []
@@ -96,7 +100,7 @@ def _tell(node: Node, accords: Accords, unit: Unit, accord: AccordId, logs: list
         group.append(holding)
         unit.documents.delete(OWED, log.origin)
     drafts.append(books.act_draft(node, office, Hold(tuple(group)), version=version))
-    books.state(node, unit, books.accord_origin(node, unit, accord), version, drafts)
+    books.state(node, unit, origin, version, drafts)
     unit.documents.put(TOLD, accord, str(node.now()).encode())
     return len(drafts)
 
