@@ -7,9 +7,9 @@ A kind's normal form is part of every index: changing one means folding the view
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
+from hashlib import sha256
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -89,8 +89,8 @@ _SCHEME: Final = re.compile(r"\A(?:(h[tx*]{2}ps?)|(f[tx*]p))(?=\s*(?:\[?:|\(:))"
 
 def key(observable: Observable) -> bytes:
     """Return the 16 bytes by which an observable is indexed: a cut SHA-256 over kind and value."""
-    text = f"{observable[0]}\0{observable[1]}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
+    kind, value = observable
+    return sha256(f"{kind}\0{value}".encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
 
 
 def refang(text: str) -> str:

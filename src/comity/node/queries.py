@@ -7,9 +7,8 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -33,8 +32,7 @@ from comity.vocab import Held
 SIGHTS_KEPT: Final = 65_536  # class readings kept in memory
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(msgspec.Struct, frozen=True, gc=False):
     """Who says so: one entry that carries an object, and under which marking."""
 
     position: int
@@ -48,7 +46,7 @@ class Witness:
     at: Instant
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One thing known of a value: an object version, and everybody who says it."""
 
     value: Observable
@@ -105,24 +103,34 @@ class Queries:
 
     def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[list[Found]]:
         """Return what is known of each of many values, in their order."""
-        asked: list[list[tuple[bytes, Observable]]] = [
-            [(observables.key(o), o) for o in observables.recognise(text)] for text in texts
-        ]
-        keys = list({key for each in asked for key, _ in each})
+        meant = [observables.recognise(text) for text in texts]
+        keys = [observables.key(observable) for each in meant for observable in each]
         sights: dict[bytes, list[Sight]] = {}
         for sight in unit.lookups.many(intel.OBSERVABLE, intel.OBJECT, keys):
             sights.setdefault(sight.value, []).append(sight)
+        # Each value's keys stand in turn: pairing them up beforehand would only make work for the garbage collector.
+        turn = iter(keys)
         return [
-            [f for key, o in each if key in sights for f in self._group(unit, actor, o, sights[key])] for each in asked
+            [
+                found
+                for observable, key in zip(each, turn, strict=False)
+                if key in sights
+                for found in self._group(unit, actor, observable, sights[key])
+            ]
+            for each in meant
         ]
 
-    def _group(self, unit: Unit, actor: Actor, value: Observable, sights: Iterable[Sight]) -> list[Found]:
+    def _group(self, unit: Unit, actor: Actor, value: Observable, sights: Sequence[Sight]) -> list[Found]:
+        if len(sights) == 1:
+            (sight,) = sights
+            only = self._witness(unit, actor, sight.position, sight.held, sight.header_id, sight.standing_id)
+            return [] if only is None else [_found(value, sight.row, (only,))]
         versions: dict[tuple[object, object], tuple[Sight, list[Witness]]] = {}
         for sight in sights:
             witness = self._witness(unit, actor, sight.position, sight.held, sight.header_id, sight.standing_id)
             if witness is not None:
                 versions.setdefault((sight.row[1], sight.row[3]), (sight, []))[1].append(witness)
-        return [_found(value, sight.row, witnesses) for sight, witnesses in versions.values()]
+        return [_found(value, sight.row, tuple(witnesses)) for sight, witnesses in versions.values()]
 
     def _witness(
         self, unit: Unit, actor: Actor, at: int, held: Held, header_id: int, standing_id: int
@@ -131,19 +139,10 @@ class Queries:
             return None
         log_id, index = place(at)
         reading = self._reading(unit, actor, log_id, header_id, standing_id)
-        if not reading.readable and not self._through_accord(unit, actor, at):
+        readable, party, office, source, marking, retracted, origin, made, _ = reading
+        if not readable and not self._through_accord(unit, actor, at):
             return None
-        return Witness(
-            at,
-            reading.origin,
-            index,
-            reading.party,
-            reading.office,
-            reading.source,
-            reading.marking,
-            reading.retracted,
-            reading.at,
-        )
+        return Witness(at, origin, index, party, office, source, marking, retracted, made)
 
     def _reading(self, unit: Unit, actor: Actor, log_id: int, header_id: int, standing_id: int) -> _Reading:
         if self._epoch != self._node.epoch or len(self._readings) > SIGHTS_KEPT:
@@ -229,7 +228,7 @@ class Queries:
             if witness is not None:
                 groups.setdefault(row[3], (row, []))[1].append(witness)
         value = Observable("stix-id", ident)
-        found = [_found(value, row, witnesses) for row, witnesses in groups.values()]
+        found = [_found(value, row, tuple(witnesses)) for row, witnesses in groups.values()]
         return sorted(found, key=lambda f: -f.modified)
 
     def body(self, unit: Unit, at: int) -> bytes:
@@ -278,11 +277,10 @@ class Queries:
                     yield brief.position, header
 
 
-def _found(value: Observable, row: Sequence[object], witnesses: list[Witness]) -> Found:
+def _found(value: Observable, row: tuple[Any, ...], witnesses: tuple[Witness, ...]) -> Found:
+    """Return an answer from a row of `intel.OBJECT`."""
     _, uuid, code, modified, until, flags = row
-    assert isinstance(uuid, bytes) and isinstance(code, int) and isinstance(modified, int) and isinstance(flags, int)
-    assert until is None or isinstance(until, int)
-    return Found(value, uuid, intel.type_name(code), modified, until, bool(flags & intel.REVOKED), tuple(witnesses))
+    return Found(value, uuid, intel.type_name(code), modified, until, flags & intel.REVOKED != 0, witnesses)
 
 
 def _author(log: Log, header: Header) -> tuple[str, str]:

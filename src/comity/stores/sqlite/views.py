@@ -84,32 +84,39 @@ class SqliteLookups:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._statements: dict[tuple[str, str], tuple[str, str]] = {}  # names of views -> for one value, for many
 
     def one(self, index: View, objects: View, value: bytes) -> Sequence[Sight]:
         """Return every entry whose indexed value is `value`."""
-        key = index.clustered[0]
-        rows = self._connection.execute(
-            f"SELECT i.{key}, e.position, e.held, e.header, e.standing, o.* FROM {table(index)} i"
-            f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
-            f" WHERE i.{key} = ?",
-            (value,),
-        )
-        return [_sight(row) for row in rows]
+        rows: Any = self._connection.execute(self._statement(index, objects)[0], (value,))
+        held = HELD_CODES
+        return [Sight(row[0], row[1], held[row[2]], row[3], row[4], row[5:]) for row in rows]
 
     def many(self, index: View, objects: View, values: Sequence[bytes]) -> Sequence[Sight]:
         """Return the entries of any of `values`, unordered."""
-        key = index.clustered[0]
-        sql = (
-            f"SELECT i.{key}, e.position, e.held, e.header, e.standing, o.* FROM carray(?) asked"
-            f" JOIN {table(index)} i ON i.{key} = asked.value"
-            f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
-        )
-        # In the order of the tree they are looked for in: its pages are found in the processor's cache.
-        return [_sight(row) for chunk in _arrays(sorted(values)) for row in self._connection.execute(sql, (chunk,))]
+        sql = self._statement(index, objects)[1]
+        held = HELD_CODES
+        return [
+            Sight(row[0], row[1], held[row[2]], row[3], row[4], row[5:])
+            # In the order of the tree that is searched: neighbours stand on one page.
+            for chunk in _arrays(sorted(values))
+            for row in self._connection.execute(sql, (chunk,))  # type: ignore[misc]  # a row of any types
+        ]
 
-
-def _sight(row: tuple[Any, ...]) -> Sight:
-    return Sight(row[0], row[1], HELD_CODES[row[2]], row[3] or 0, row[4], row[5:])
+    def _statement(self, index: View, objects: View) -> tuple[str, str]:
+        # The very same text each time: to make and to hash it anew takes longer than a look-up in memory.
+        known = self._statements.get((index.name, objects.name))
+        if known is None:
+            key = index.clustered[0]
+            what = f"SELECT i.{key}, e.position, e.held, coalesce(e.header, 0), e.standing, o.*"
+            tables = (
+                f"JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
+            )
+            known = self._statements[index.name, objects.name] = (
+                f"{what} FROM {table(index)} i {tables} WHERE i.{key} = ?",
+                f"{what} FROM carray(?) asked JOIN {table(index)} i ON i.{key} = asked.value {tables}",
+            )
+        return known
 
 
 def _place(view: View, column: str) -> int:

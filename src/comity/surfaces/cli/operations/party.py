@@ -107,7 +107,6 @@ def rotate(desk: Desk, ask: verbs.Rotate) -> verbs.Rotated:
     parties.rotate(node, actor, signed)
     desk.keys.replace(signed)
     node.sign_anew()
-    parties.announce(node, actor)
     renewed: list[str] = []
     if ask.stolen and ask.key == "log":
         # Whoever has the old key can still sign another tree of these generations: close them.
@@ -115,6 +114,7 @@ def rotate(desk: Desk, ask: verbs.Rotate) -> verbs.Rotated:
             stems = _own_stems(unit)
         reason = f"the log key before card {signed.card.serial} is in other hands"
         renewed = [generations.renew(node, actor, stem, reason, {}) for stem in stems]
+    parties.announce(node, actor)  # in the newest generations: one that was forked takes nothing more
     return verbs.Rotated(ask.key, signed.card.serial, str(actor), tuple(renewed))
 
 
