@@ -342,7 +342,11 @@ def signed(origin: str, size: int = 40, key: Ed25519PrivateKey = KEY, name: str 
 def test_a_head_is_believed_for_its_authors_signature_alone() -> None:
     assert sync.check_head(signed(ORIGIN), PUBLIC, origin=ORIGIN).checkpoint == LOG.head()
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\1")
-    for wrong in (signed(ORIGIN, key=stranger), signed(ORIGIN, name=OTHER), signed(ORIGIN).replace(b"\n40\n", b"\n41\n")):
+    for wrong in (
+        signed(ORIGIN, key=stranger),
+        signed(ORIGIN, name=OTHER),
+        signed(ORIGIN).replace(b"\n40\n", b"\n41\n"),
+    ):
         with pytest.raises(Unverified, match="signature does not hold"):
             sync.check_head(wrong, PUBLIC)
     with pytest.raises(Unverified, match="where one of"):

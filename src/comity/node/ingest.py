@@ -19,15 +19,16 @@ from comity.areas import intel
 from comity.errors import Misuse, NotFound
 from comity.formats.stix import check, split
 from comity.formats.stix.report import Refusal, Report
+from comity.limits import BATCH_ENTRIES_MAX
 from comity.node import books, folding
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
-from comity.limits import BATCH_ENTRIES_MAX
 from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
 from comity.vocab import Pap, Tlp
 
-UNIT: Final = 4 * BATCH_ENTRIES_MAX  # objects in one unit of work: a page of an index is written once for all of them
+# Objects in one unit of work, about a second of it: a page of a random index is written once for all of them.
+UNIT: Final = 6 * BATCH_ENTRIES_MAX
 SOURCES: Final = "source"
 
 
@@ -119,11 +120,9 @@ def _batch(node: Node, actor: Actor, origin: Source, batch: Sequence[split.Piece
         fresh = _unknown(node, unit, origin, fresh, done)
         if fresh:
             drafts = [books.Draft(headers.of(checked), data) for data, checked in fresh]
-            origin_ = books.home_origin(node, unit)
+            home = books.home_origin(node, unit)
             starts = range(0, len(drafts), BATCH_ENTRIES_MAX)
-            first, *_ = [
-                books.append(node, unit, origin_, 0, drafts[at : at + BATCH_ENTRIES_MAX]) for at in starts
-            ]
+            first, *_ = [books.append(node, unit, home, 0, drafts[at : at + BATCH_ENTRIES_MAX]) for at in starts]
             folded = intel.Folded([], [], [], [])
             for position, (_, checked) in enumerate(fresh, first):
                 intel.rows(folded, position, checked)
@@ -171,15 +170,15 @@ def _unknown(
     node: Node, unit: Unit, origin: Source, fresh: list[tuple[bytes, check.Checked]], done: Ingested
 ) -> list[tuple[bytes, check.Checked]]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
-    rows = unit.views.find_many(intel.OBJECT, "uuid", list({checked.uuid for _, checked in fresh}))
+    rows = unit.views.find_many(intel.OBJECT, "uuid", sorted({checked.uuid for _, checked in fresh}))
     held: dict[tuple[object, object], list[int]] = {}
     for row in rows:
         held.setdefault((row[1], row[3]), []).append(int(row[0] or 0))
     kept: list[tuple[bytes, check.Checked]] = []
     seen: set[bytes] = set()
     for data, checked in fresh:
-        places = held.get((checked.uuid, checked.modified), ())
-        if data in seen or any(_same(node, unit, origin, at, data) for at in places):
+        places = held.get((checked.uuid, checked.modified)) if held else None
+        if data in seen or (places and any(_same(node, unit, origin, at, data) for at in places)):
             done.known += 1
             continue
         seen.add(data)

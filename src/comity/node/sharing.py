@@ -34,7 +34,7 @@ from comity.node.serving import tree
 from comity.party import OfficeRef
 from comity.policy import Finding, Release
 from comity.statement import INTEL_RELAY, RELAY_MEDIA, Header, Marking, Relayed
-from comity.tlog.merkle import inclusion_proof
+from comity.tlog.merkle import StoredTree, inclusion_proof
 from comity.tlog.proof import Proof
 from comity.vocab import Held, Priority
 
@@ -215,6 +215,7 @@ class Sharing:
         self, unit: Unit, actor: Actor, accord: Accord, log: Log, entries: Sequence[Entry], offer: Offer
     ) -> None:
         drafts: list[books.Draft] = []
+        read = tree(unit, log)  # one for all: it keeps the hashes that proofs have in common
         for entry in entries:
             assert entry.header is not None and entry.body is not None
             header = self._node.header(entry.header)
@@ -223,7 +224,7 @@ class Sharing:
             else:
                 original = header
                 relayed = Relayed(log.origin, header.office, header.kind, header.accord)
-                body = intel.join_relay(self._original(unit, log, entry))
+                body = intel.join_relay(self._original(log, entry, read))
             standing = msgspec.json.decode(entry.standing, type=Standing)
             marking = self._offered(original, offer)
             if marking is None:
@@ -267,11 +268,11 @@ class Sharing:
         if drafts:
             books.state(self._node, unit, target, version, drafts)
 
-    def _original(self, unit: Unit, log: Log, entry: Entry) -> intel.Relay:
+    def _original(self, log: Log, entry: Entry, read: StoredTree) -> intel.Relay:
         index = place(entry.position)[1]
         if log.signed <= index or entry.salt is None or entry.header is None or entry.body is None:
             raise NotFound(f"{log.origin}#{index} is not under a checkpoint here yet")
-        hashes = inclusion_proof(index, log.signed, tree(unit, log))
+        hashes = inclusion_proof(index, log.signed, read)
         proof = Proof(index, tuple(hashes), log.note, None).encode().decode()
         version = self._node.header(entry.header).accord
         line = intel.RelayLine(log.origin, index, version, canon.b64(entry.salt), proof)

@@ -329,18 +329,22 @@ class Syncing:
         if self._compared.get(seen) == shown.note:
             return
         head = witness.check_head(self._node, shown.note, key, log.origin)
-        before, size = self._longer.pop(seen, (head, -1))
+        waiting, size = self._longer.get(seen, (head, -1))
         with self._node.store.read() as unit:
-            wrong = [one for one in (before, head) if forks.contradicts(unit, log, one.checkpoint)]
+            wrong = [one for one in (waiting, head) if forks.contradicts(unit, log, one.checkpoint)]
         if wrong:
             self._prove_fork(outcome, log, wrong[0], wire)
             return
+        if waiting.checkpoint.size <= log.size:
+            self._longer.pop(seen, None)
+            waiting, size = head, -1
         if head.checkpoint.size <= log.size:
             self._compared[seen] = shown.note
             return
         if size != log.size or not log.size:
             # The author will probably show us as much in its turn, and then it is compared; if not, the peer proves it.
-            self._longer[seen] = (head, log.size)
+            # What waits is kept until then: of one who is always ahead, the newest could never be compared.
+            self._longer[seen] = (waiting, log.size)
             outcome.early = True
             return
         request = sync.Consistency(log.origin, log.size, head.checkpoint.size)
