@@ -30,7 +30,7 @@ soak: $(VENV)/.dev  ## the long tests: many nodes, many statements, every fault
 	@$(BIN)/pytest -q -rfEs -n $(WORKERS) -m soak
 
 bench: $(VENV)/.dev  ## measure, beside a calibration made in the same run
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@for name in tlog stix store author ingest lookup sync idle; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 lint: $(VENV)/.dev  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check --quiet .

@@ -29,8 +29,9 @@ QUICK, FULL = 40_960, 204_800
 
 def state(one: Inhabitant, accord: AccordId, count: int, now: Instant) -> Watch:
     """State indicators in an accord, batch by batch; every batch is durable and signed before the next begins."""
+    marking, office = Marking(Tlp.GREEN), one.actor.office_id
     header = statement.encode_header(
-        Header(v=1, kind=INTEL_OBJECT, office="csirt", accord=1, at=now, media=STIX_MEDIA, marking=Marking(Tlp.GREEN))
+        Header(v=1, kind=INTEL_OBJECT, office=office, accord=1, at=now, media=STIX_MEDIA, marking=marking)
     )
     watch, made = Watch(), Feed(2).objects(count)
     while drafts := [books.Draft(header, data) for data in islice(made, BATCH_ENTRIES_MAX)]:

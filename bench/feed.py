@@ -41,7 +41,12 @@ def value(number: int) -> str:
             return mixed
 
 
-PATTERNS = ("[ipv4-addr:value = '%s']", "[domain-name:value = '%s']", "[url:value = '%s']", "[file:hashes.'SHA-256' = '%s']")
+PATTERNS = (
+    "[ipv4-addr:value = '%s']",
+    "[domain-name:value = '%s']",
+    "[url:value = '%s']",
+    "[file:hashes.'SHA-256' = '%s']",
+)
 
 
 class Feed:
@@ -70,7 +75,8 @@ class Feed:
             yield data
 
     def _moment(self, number: int, pick: int) -> str:
-        return f"2026-{1 + pick % 9:02}-{1 + pick % 28:02}T{number % 24:02}:{pick % 60:02}:{number % 60:02}.{pick % 1000:03}Z"
+        day = f"2026-{1 + pick % 9:02}-{1 + pick % 28:02}"
+        return f"{day}T{number % 24:02}:{pick % 60:02}:{number % 60:02}.{pick % 1000:03}Z"
 
     def bundle(self, count: int, watch: Watch | None = None) -> Iterator[bytes]:
         """Yield a bundle in chunks; `watch` stands still while one is made."""

@@ -21,7 +21,6 @@ from bench.measure import Report, arguments, calibrate, memory_megabytes, pragma
 from comity.canon import AccordId
 from comity.node import books
 from comity.statement import Marking
-from comity.stores.sqlite import SqliteStore
 from comity.testing.world import Inhabitant, World, indicators
 from comity.vocab import Tlp
 
@@ -107,7 +106,9 @@ def used(one: Inhabitant) -> int:
     """Return the bytes in use of a node's open file."""
     with one.store.read() as unit:
         connection = unit.connection  # type: ignore[attr-defined]
-        return (pragma(connection, "page_count") - pragma(connection, "freelist_count")) * pragma(connection, "page_size")
+        return (pragma(connection, "page_count") - pragma(connection, "freelist_count")) * pragma(
+            connection, "page_size"
+        )
 
 
 def main() -> int:

@@ -50,7 +50,7 @@ def main() -> None:
         shelf = store.add_collection(api_root_id=root.id, title="bench", is_public=True, is_public_write=True)
     url = f"/taxii2/{root.id}/collections/{shelf.id}/objects/"
     envelopes = [
-        '{"objects":[%s]}' % ",".join(objects[start : start + ENVELOPE]) for start in range(0, len(objects), ENVELOPE)
+        f'{{"objects":[{",".join(objects[start : start + ENVELOPE])}]}}' for start in range(0, len(objects), ENVELOPE)
     ]
     asking = app.test_client()
     clock, processor = time.perf_counter(), time.process_time()

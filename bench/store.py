@@ -14,9 +14,8 @@ import json
 import random
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,8 @@ from typing import NamedTuple
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.measure import Rate, Watch
+from bench.measure import best as rate
 from comity import canon
 from comity.areas import intel
 from comity.boot.keys import KeySigner
@@ -116,30 +117,6 @@ class Sample:
         return objects, [(position(log_id, n), self.keys[n]) for n in indexes]
 
 
-class Rate(NamedTuple):
-    """Things a second, by the clock and by processor time."""
-
-    clock: float
-    processor: float
-
-
-class Watch:
-    """Adds up the time between `start` and `stop`, by the clock and by processor time."""
-
-    def __init__(self) -> None:
-        self.clock = self.processor = 0.0
-
-    def start(self) -> None:
-        self._began = time.perf_counter(), time.process_time()
-
-    def stop(self) -> None:
-        self.clock += time.perf_counter() - self._began[0]
-        self.processor += time.process_time() - self._began[1]
-
-    def rate(self, count: int) -> Rate:
-        return Rate(count / self.clock, count / self.processor)
-
-
 def fill(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
     """Write everything, each batch durable; return entries a second, and those with the rows of their views."""
     with store.write() as unit:
@@ -203,18 +180,6 @@ def look_up(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
                 lambda: [read(log_id, n, n + BATCH) for n in range(0, len(sample.bodies), BATCH)],
             ),
         }
-
-
-def rate(count: int, work: Callable[[], object]) -> Rate:
-    """Return how many of `count` things `work` does in a second, in the best of three rounds."""
-    rounds = []
-    for _ in range(3):
-        watch = Watch()
-        watch.start()
-        work()
-        watch.stop()
-        rounds.append(watch.rate(count))
-    return Rate(max(one.clock for one in rounds), max(one.processor for one in rounds))
 
 
 def calibrate(path: Path, bodies: Sequence[bytes]) -> tuple[Rate, Rate]:

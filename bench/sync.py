@@ -3,16 +3,15 @@
     python -m bench.sync [--objects 20000 | --full] [--json]
 
 Arcadia shares what it collected; Borealia pulls, verifies, indexes and keeps it; Borealia relays a part, to which
-Arcadia consented, into an accord with Cascadia, which pulls it with every original's proof. All are durable, on loopback with TLS, each pull proven and
-answered as in `comity serve`. Both ends are in one process, so the second core gains nothing. The wire is the bodies
-of requests and answers; HTTP's headers and TLS add less than one byte for each indicator.
+Arcadia consented, into an accord with Cascadia, which pulls it with every original's proof. All are durable and speak
+TLS on loopback, as `comity serve` does. Both ends are in one process, so the second core gains nothing. The wire is
+the bodies of requests and answers; HTTP's headers and TLS add less than one byte for each indicator.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
@@ -24,6 +23,7 @@ from bench.feed import Feed
 from bench.measure import Report, Watch, arguments, calibrate, size
 from comity import sync
 from comity.areas import intel
+from comity.boot.turns import Turns
 from comity.canon import AccordId
 from comity.http.fetch import Fetcher
 from comity.http.listen import Listener, Tcp
@@ -62,8 +62,8 @@ def wired(world: World, asker: Inhabitant, peer: Inhabitant, folder: Path) -> It
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)
     address: list[str] = []
-    turn = threading.Lock()
-    app = native.application(peer.node, peer.services.serving, lambda: address[0], lambda: turn)
+    turns = Turns()
+    app = native.application(peer.node, peer.services.serving, lambda: address[0], turns.mine)
     listener = Listener(app, Tcp("127.0.0.1", 0, server_context(certificate, key)))
     listener.start()
     address.append(f"https://127.0.0.1:{listener.port}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -65,7 +66,7 @@ class Door:
             key_id=one.name,
             sign=one.node.signer.request,
             at=self.world.now,
-            nonce="a nonce of this test".replace(" ", "-"),
+            nonce=secrets.token_urlsafe(18),
         )
 
 
@@ -147,7 +148,7 @@ def test_a_request_that_was_heard_and_sent_again_is_refused(door: Door) -> None:
     headers = door.signed(b, "GET", HEADS, b"")
     assert isinstance(door.send("GET", HEADS, b"", headers), bytes)
     again = door.send("GET", HEADS, b"", headers)
-    assert (isinstance(again, Unverified) and "again" in str(again) + again.hint) or "replay" in str(again)
+    assert isinstance(again, Unverified) and "came a second time" in str(again)
 
 
 def test_a_request_that_was_changed_on_its_way_is_refused(door: Door) -> None:
@@ -165,14 +166,13 @@ def test_a_request_that_was_changed_on_its_way_is_refused(door: Door) -> None:
         ("GET", HEADS, b"", headers),
     ]:
         answer = door.send(method, path, sent, changed)
-        assert isinstance(answer, Unverified | Malformed | NotFound), (method, path, answer)
+        assert isinstance(answer, Unverified | Malformed), (method, path, answer)
     assert isinstance(door.send("POST", ASK, body, headers), bytes), "the true one was not used up by the false ones"
 
 
 def test_a_request_nobody_can_read_is_malformed(door: Door) -> None:
     b = door.world.people[1]
     for body in (b"\xc1", b"", sync.encode_request(sync.Heads()), b"\x80" * 1_000):
-        door.world.now += 1
         answer = door.send("POST", ASK, body, door.signed(b, "POST", ASK, body))
         assert isinstance(answer, Malformed), (body[:9], answer)
 

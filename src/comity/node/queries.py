@@ -91,15 +91,12 @@ class Queries:
 
     def lookup(self, unit: Unit, actor: Actor, text: str) -> list[Found]:
         """Return what is known of a value as a person writes it, defanged or not; newest version first."""
-        meant = {observables.key(observable): observable for observable in observables.recognise(text)}
-        if len(meant) == 1:
-            ((key, observable),) = meant.items()
-            sights = unit.lookups.one(intel.OBSERVABLE, intel.OBJECT, key)
-            return self._group(unit, actor, observable, sights) if sights else []
-        by_key: dict[bytes, list[Sight]] = {}
-        for sight in unit.lookups.many(intel.OBSERVABLE, intel.OBJECT, list(meant)):
-            by_key.setdefault(sight.value, []).append(sight)
-        return [f for key, sights in by_key.items() for f in self._group(unit, actor, meant[key], sights)]
+        found: list[Found] = []
+        for observable in observables.recognise(text):
+            sights = unit.lookups.one(intel.OBSERVABLE, intel.OBJECT, observables.key(observable))
+            if sights:
+                found += self._group(unit, actor, observable, sights)
+        return found
 
     def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[list[Found]]:
         """Return what is known of each of many values, in their order."""

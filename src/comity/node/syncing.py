@@ -18,7 +18,7 @@ from comity.node import forks, holdings, parties, witness
 from comity.node.accords import TEXTS, Accords
 from comity.node.arrivals import Arrivals, Kept
 from comity.node.node import CARDS, Node
-from comity.node.ports import Log, Unit, Wire
+from comity.node.ports import Log, LogState, Unit, Wire
 from comity.sync import Head, LogHead
 from comity.tlog.fork import ForkCertificate
 from comity.tlog.merkle import Frontier
@@ -147,7 +147,10 @@ class Syncing:
         with self._node.store.write() as unit:
             log = unit.logs.find(origin)
             head = witness.check_head(self._node, note, witness.log_key(self._node, unit, self._node.me), origin)
-            if log is not None and forks.contradicts(unit, log, head.checkpoint):
+            other = log is not None and forks.contradicts(unit, log, head.checkpoint)
+            if log is not None and log.state is not LogState.OPEN and (other or head.checkpoint.size > log.size):
+                return  # it was closed for that: the next generation's first act says at which size
+            if other:
                 raise Unverified(
                     f"{outcome.peer} holds another tree of our {origin} under our own signature: this store was "
                     "restored from an old backup, or the log key is in other hands",
@@ -232,6 +235,8 @@ class Syncing:
         if contradiction:
             self._prove_fork(outcome, log, head, wire)
             return
+        if size < log.size and log.state is LogState.CLOSED:
+            return  # its author went back to a backup, and has closed this generation for it
         if size < log.size:
             raise Refused(f"{log.origin}: an older checkpoint of {size} leaves is shown, {log.size} are held")
         for index in shown.flash:

@@ -100,7 +100,7 @@ class SqliteLookups:
             Sight(row[0], row[1], held[row[2]], row[3], row[4], row[5:])
             # In the order of the tree that is searched: neighbours stand on one page.
             for chunk in _arrays(sorted(values))
-            for row in self._connection.execute(sql, (chunk,))  # type: ignore[misc]  # a row of any types
+            for row in self._connection.execute(sql, (chunk,))
         ]
 
     def _statement(self, index: View, objects: View) -> tuple[str, str]:
@@ -109,9 +109,7 @@ class SqliteLookups:
         if known is None:
             key = index.clustered[0]
             what = f"SELECT i.{key}, e.position, e.held, coalesce(e.header, 0), e.standing, o.*"
-            tables = (
-                f"JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
-            )
+            tables = f"JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
             known = self._statements[index.name, objects.name] = (
                 f"{what} FROM {table(index)} i {tables} WHERE i.{key} = ?",
                 f"{what} FROM carray(?) asked JOIN {table(index)} i ON i.{key} = asked.value {tables}",
