@@ -13,12 +13,12 @@ import msgspec
 
 from comity import canon, sync
 from comity.acts import AnyAct
-from comity.canon import OfficeId, Origin, PartyId
+from comity.canon import AccordId, OfficeId, Origin, PartyId
 from comity.errors import ComityError, NotFound
 from comity.node import doctor
 from comity.statement import ACT_MEDIA, MEDIA_TYPE, STIX_MEDIA, Header, Marking, encode_header
 from comity.sync import Answer, Opened
-from comity.testing.world import START, Inhabitant, World, indicators
+from comity.testing.world import START, Inhabitant, World, amber, indicators
 from comity.tlog import leaf
 from comity.tlog.checkpoint import Checkpoint
 from comity.tlog.merkle import Frontier, consistency_proof, inclusion_proof
@@ -211,3 +211,19 @@ def pulled(world: World, one: Inhabitant, peer: Inhabitant):  # type: ignore[no-
     outcome = world.pull(one, peer)
     assert not isinstance(outcome, ComityError), outcome
     return outcome
+
+
+def assert_refused(one: Inhabitant, code: str, reason: str) -> None:
+    """It is in quarantine under that name and reason, and the doctor shows it."""
+    rows = refused(one)
+    assert [r for r in rows if r[1] == code and reason in r[2]], rows
+    assert reason in doctor_says(one)
+
+
+def assert_others_go_on(world: World) -> None:
+    """The victim still learns from the honest party what that one states now."""
+    _, victim, honest, _ = world.people
+    places = world.collect(honest, list(indicators(world.random, 1)), amber())
+    honest.services.sharing.share(honest.actor, AccordId("all"), places)
+    outcome = pulled(world, victim, honest)
+    assert outcome.payloads and not outcome.faults

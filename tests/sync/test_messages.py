@@ -202,7 +202,7 @@ def test_every_page_is_proven_alone_and_gives_back_its_entries(start: int, count
         ("proof", lambda v: [bytes(31)]),
         ("start", lambda v: -1),
         ("origin", lambda v: "no origin"),
-        ("origin", lambda v: "cert." + "a" * 70_000 + "/home/1"),
+        ("origin", lambda v: "cert." + "a" * 70_000 + "/accord/x/1"),
     ],
 )
 def test_columns_that_do_not_fit_each_other_are_malformed(name: str, change: Callable[[Any], Any]) -> None:
