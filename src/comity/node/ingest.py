@@ -27,8 +27,6 @@ from comity.node.ports import Unit, place
 from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
 from comity.vocab import Pap, Tlp
 
-# Objects in one unit of work, about a second of it: a page of a random index is written once for all of them.
-UNIT: Final = 6 * BATCH_ENTRIES_MAX
 SOURCES: Final = "source"
 
 
@@ -88,7 +86,7 @@ def ingest(
     """Read STIX from chunks of bytes of any total size; keep, index and commit it batch by batch."""
     done = Ingested(report=Report())
     pieces = split.split(chunks)
-    for batch in _batches(pieces, UNIT):
+    for batch in _batches(pieces, BATCH_ENTRIES_MAX):
         _batch(node, actor, origin, batch, done)
         if progress is not None:
             progress(done.read)
@@ -121,8 +119,7 @@ def _batch(node: Node, actor: Actor, origin: Source, batch: Sequence[split.Piece
         if fresh:
             drafts = [books.Draft(headers.of(checked), data) for data, checked in fresh]
             home = books.home_origin(node, unit)
-            starts = range(0, len(drafts), BATCH_ENTRIES_MAX)
-            first, *_ = [books.append(node, unit, home, 0, drafts[at : at + BATCH_ENTRIES_MAX]) for at in starts]
+            first = books.append(node, unit, home, 0, drafts)
             folded = intel.Folded([], [], [], [])
             for position, (_, checked) in enumerate(fresh, first):
                 intel.rows(folded, position, checked)
