@@ -168,16 +168,22 @@ def test_leads_of_a_url_are_its_page_its_host_and_what_is_above() -> None:
 
 
 def test_keys_tell_kinds_and_values_apart() -> None:
-    observables = [Observable(kind, value) for kind in KINDS for value in ("a", "b", "a\0b", "")]
+    kinds = [kind for kind in KINDS if kind not in FINGERPRINTS]
+    observables = [Observable(kind, value) for kind in [*kinds, "sha256"] for value in ("a", "b", "a\0b", "")]
     keys = {key(observable) for observable in observables}
     assert len(keys) == len(observables)
     assert {len(each) for each in keys} == {KEY_BYTES}
+
+
+def test_a_fingerprint_has_one_key_whatever_it_is_of() -> None:
+    assert len({key(Observable(kind, "d41d8cd98f00b204e9800998ecf8427e")) for kind in FINGERPRINTS}) == 1
 
 
 def test_the_key_of_a_value_is_fixed_because_indexes_hold_it() -> None:
     assert key(Observable("ipv4", "192.0.2.7")).hex() == "6d88ff789a0069bb5020b79263783bf5"
 
 
+FINGERPRINTS = {"md5", "sha1", "sha256", "sha512", "certificate"}
 DEFANGED = {".": ["[.]", "(.)", "[dot]", " dot ", "．", "\\."], ":": [":", "[:]"], "@": ["[at]", "(@)", " at "]}
 HOSTS = st.sampled_from(["198.51.100.7", "bad.example", "a-b.c_d.example", "xn--bcher-kva.example"])
 PRECISE = st.one_of(

@@ -23,7 +23,7 @@ from comity.statement import INTEL_OBJECT, INTEL_RELAY, INTEL_SIGHTING, Header
 from comity.view import Row, View, ViewKind
 
 NAME: Final = "intel"
-VERSION: Final = 2  # of these views: a store folded by another version is folded again
+VERSION: Final = 3  # of these views: a store folded by another version is folded again
 
 OBJECT: Final = View(
     "intel_object",

@@ -33,6 +33,7 @@ KINDS: Final = (
 `text` is any value that a pattern compares with and that has no kind of its own."""
 
 HASH_OF_LENGTH: Final = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
+_FINGERPRINTS: Final = frozenset({*HASH_OF_LENGTH.values(), "certificate"})
 FREE_KINDS: Final = ("file-name", "file-path", "mutex", "user-agent", "text")
 """Kinds that any text may belong to: all are looked up when a text is nothing more precise."""
 
@@ -88,8 +89,14 @@ _SCHEME: Final = re.compile(r"\A(?:(h[tx*]{2}ps?)|(f[tx*]p))(?=\s*(?:\[?:|\(:))"
 
 
 def key(observable: Observable) -> bytes:
-    """Return the 16 bytes by which an observable is indexed: a cut SHA-256 over kind and value."""
+    """Return the 16 bytes by which an observable is indexed: a cut SHA-256 over kind and value.
+
+    Fingerprints have one key whatever they are of: nobody can tell a file's from a certificate's by its look,
+    and one question then finds both.
+    """
     kind, value = observable
+    if kind in _FINGERPRINTS:
+        kind = "fingerprint"
     return sha256(f"{kind}\0{value}".encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
 
 

@@ -92,25 +92,22 @@ class Queries:
     def lookup(self, unit: Unit, actor: Actor, text: str) -> list[Found]:
         """Return what is known of a value as a person writes it, defanged or not; newest version first."""
         found: list[Found] = []
-        for observable in observables.recognise(text):
-            sights = unit.lookups.one(intel.OBSERVABLE, intel.OBJECT, observables.key(observable))
+        for key, observable in _meant(text).items():
+            sights = unit.lookups.one(intel.OBSERVABLE, intel.OBJECT, key)
             if sights:
                 found += self._group(unit, actor, observable, sights)
         return found
 
     def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[list[Found]]:
         """Return what is known of each of many values, in their order."""
-        meant = [observables.recognise(text) for text in texts]
-        keys = [observables.key(observable) for each in meant for observable in each]
+        meant = [_meant(text) for text in texts]
         sights: dict[bytes, list[Sight]] = {}
-        for sight in unit.lookups.many(intel.OBSERVABLE, intel.OBJECT, keys):
+        for sight in unit.lookups.many(intel.OBSERVABLE, intel.OBJECT, [key for each in meant for key in each]):
             sights.setdefault(sight.value, []).append(sight)
-        # Each value's keys stand in turn: pairing them up beforehand would only make work for the garbage collector.
-        turn = iter(keys)
         return [
             [
                 found
-                for observable, key in zip(each, turn, strict=False)
+                for key, observable in each.items()
                 if key in sights
                 for found in self._group(unit, actor, observable, sights[key])
             ]
@@ -272,6 +269,14 @@ class Queries:
                 fits = header.kind == "intel.object" and header.at >= after and source in {"", header.source}
                 if fits and (code is None or types.get(brief.position) == code):
                     yield brief.position, header
+
+
+def _meant(text: str) -> dict[bytes, Observable]:
+    """Return what a text may be, by index key, likeliest first; of two with one key the likelier stands for both."""
+    meant: dict[bytes, Observable] = {}
+    for observable in observables.recognise(text):
+        meant.setdefault(observables.key(observable), observable)
+    return meant
 
 
 def _found(value: Observable, row: tuple[Any, ...], witnesses: tuple[Witness, ...]) -> Found:
