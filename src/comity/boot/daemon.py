@@ -27,13 +27,13 @@ from comity.canon import PartyId
 from comity.errors import ComityError, Fault
 from comity.http.listen import Listener, Local, Tcp
 from comity.http.tls import server_context
-from comity.limits import HTTP_BODY_BYTES_MAX
+from comity.limits import BATCH_SECONDS_MAX, HTTP_BODY_BYTES_MAX
 from comity.node import pulls
 from comity.node.ports import Wire
 from comity.surfaces.cli import door
 from comity.transports import native
 
-TICK_SECONDS: Final = 0.5  # between two looks at what is due
+TICK_SECONDS: Final = BATCH_SECONDS_MAX / 2  # between two looks at what is due, and at what is to be signed
 PULLERS: Final = 4  # peers waited for at once; the work itself is done in turns
 QUIET_SECONDS_MAX: Final = 900.0  # a peer that does not answer is asked at least this often
 
@@ -127,6 +127,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                     _reconsider(machine, log, alone=alone)
                     reconsidered = time.monotonic() + every
                 with machine.turns.mine():
+                    machine.services.node.settle()  # what answering put on record waits no longer than this
                     wires = machine.wires()
                 for name, wire in wires.items():
                     _attend(machine, log, pool, name, wire, peers.setdefault(name, _Peer()))

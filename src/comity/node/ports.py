@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, Protocol
 
-from comity.canon import Digest, Instant, Origin, PartyId
+from comity.canon import Instant, Origin, PartyId
 from comity.sync import Answer, AnyRequest
 from comity.tlog.note import Signature
 from comity.view import Value as Value
@@ -328,4 +328,3 @@ class Signer(Protocol):
 Clock = Callable[[], Instant]
 Entropy = Callable[[int], bytes]
 Durability = Literal["full", "off"]
-Fingerprint = Digest

@@ -67,11 +67,6 @@ def custom_kind(*, observable: bool) -> Kind:
     return _compiled("cyber-observable-core" if observable else "core")
 
 
-def is_observable(name: str) -> bool:
-    """Whether the specification lists the type among the cyber-observable objects (STIX 2.1 §6)."""
-    return _types().get(name) == "observables"
-
-
 def examples() -> tuple[Path, ...]:
     """Return where the two threat reports that OASIS publishes are: APT1 and Poison Ivy. Raises `Fault`."""
     folder = _folder() / "examples" / "threat-reports"

@@ -16,7 +16,6 @@ from comity.areas import intel
 from comity.errors import Misuse
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place, position
-from comity.node.queries import Witness
 from comity.node.services import Services
 from comity.policy import parse_audience
 from comity.statement import Marking
@@ -81,12 +80,6 @@ def marking_text(marking: Marking | None) -> str:
     words += ["personal data"] if marking.personal else []
     words += [f"transfer to {', '.join(marking.transfer)}"] if marking.transfer else []
     return " ".join(words)
-
-
-def statement_of(witness: Witness, services: Services, unit: Unit) -> str:
-    """Return `<origin>#<index>` of the log an entry is held in."""
-    log_id, index = place(witness.position)
-    return f"{unit.logs.get(log_id).origin}#{index}"
 
 
 def mine_first(services: Services, unit: Unit, actor: Actor, name: str) -> list[int]:
