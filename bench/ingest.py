@@ -18,6 +18,7 @@ import msgspec
 
 from bench.feed import Feed
 from bench.measure import Rate, Report, Watch, arguments, best, calibrate, disk_bytes, peak_megabytes, size
+from comity.boot.checking import check_beside
 from comity.node import ingest
 from comity.statement import Marking
 from comity.testing.world import World
@@ -38,7 +39,7 @@ def take_in(report: Report, count: int, folder: Path) -> Rate:
     with one.node.writing() as unit:
         source = ingest.put_source(unit, one.actor, "feed", Marking(Tlp.GREEN))
     with watch.running():
-        done = ingest.ingest(one.node, one.actor, source, feed.bundle(count, watch))
+        done = ingest.ingest(one.node, one.actor, source, feed.bundle(count, watch), check=check_beside)
     assert done.kept == count, done.report
     world.close()
     rate = watch.rate(count)

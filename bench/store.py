@@ -114,7 +114,11 @@ class Sample:
             (position(log_id, n), self.ids[n].bytes, 7, 1_780_000_000_000_000 + n * 1_000_003, 1_790_000_000 + n, 0)
             for n in indexes
         ]
-        return objects, [(position(log_id, n), self.keys[n]) for n in indexes]
+        values: list[Row] = [
+            (at, self.keys[n], intel.object_number(self.ids[n].bytes), *others)
+            for n, (at, _, *others) in zip(indexes, objects, strict=True)
+        ]
+        return objects, values
 
 
 def fill(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
@@ -169,12 +173,12 @@ def look_up(store: SqliteStore, sample: Sample) -> dict[str, Rate]:
         log_id = unit.logs.all()[0].id
         one, many, read = unit.lookups.one, unit.lookups.many, unit.entries.read
         parts = [asked[start : start + MANY] for start in range(0, count, MANY)]
-        found = sum(len(one(intel.OBSERVABLE, intel.OBJECT, value)) for value in asked)
+        found = sum(len(one(intel.OBSERVABLE, value)) for value in asked)
         assert found == sum(n % 2 for n in picks)
         assert all(read(log_id, n, n + 1)[0].body == sample.bodies[n] for n in picks[:1_000])
         return {
-            "look-up, one at a time": rate(count, lambda: [one(intel.OBSERVABLE, intel.OBJECT, v) for v in asked]),
-            "look-up, 1,000 at once": rate(count, lambda: [many(intel.OBSERVABLE, intel.OBJECT, p) for p in parts]),
+            "look-up, one at a time": rate(count, lambda: [one(intel.OBSERVABLE, v) for v in asked]),
+            "look-up, 1,000 at once": rate(count, lambda: [many(intel.OBSERVABLE, p) for p in parts]),
             "payload, at random": rate(count, lambda: [read(log_id, n, n + 1) for n in picks]),
             "payloads, in order": rate(
                 len(sample.bodies),

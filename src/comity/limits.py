@@ -11,6 +11,7 @@ STATEMENT_HEADER_BYTES_MAX: Final = 8_192  # bytes; a marking with a hundred rec
 
 JSON_DEPTH_MAX: Final = 64  # nested arrays and objects; the deepest published STIX seen has 9
 
+INGEST_BATCH_BYTES_MAX: Final = 16_777_216  # bytes of objects in one unit of work: three copies fit a small node
 BATCH_ENTRIES_MAX: Final = 4_096  # entries under one checkpoint: about 60 ms of work (design §3)
 BATCH_SECONDS_MAX: Final = 1.0  # seconds an entry may wait for its checkpoint
 

@@ -26,10 +26,12 @@ class View:
     """A table of a view.
 
     The first column is always `position`. `by` names the columns of each index; `clustered` views are
-    stored in the order of (key columns, position), others by position alone.
+    stored in the order of (key columns, position), others by position alone. A view for look-ups is
+    clustered by one key and `with_header`: the store keeps beside each row which header its entry has.
     """
 
     name: str
     columns: tuple[tuple[str, ViewKind], ...]
     clustered: tuple[str, ...] = ()
     by: tuple[tuple[str, ...], ...] = ()
+    with_header: bool = False

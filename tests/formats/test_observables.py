@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from comity.formats import observables
 from comity.formats.observables import FREE_KINDS, KEY_BYTES, KINDS, Observable, key, leads, normal, recognise, refang
 from comity.limits import OBSERVABLE_CHARS_MAX
 
@@ -216,3 +217,19 @@ def test_any_text_is_answered_and_normal_forms_are_final(text: str) -> None:
 def test_every_address_is_its_own_normal_form(text: str) -> None:
     assert recognise(text)[0] == Observable("ipv6" if ":" in text else "ipv4", text)
     assert normal(recognise(text)[0].kind, text.upper()) == recognise(text)[0]
+
+
+@given(
+    PRECISE
+    | st.text(max_size=60)
+    | st.from_regex(observables._QUICK, fullmatch=True)
+    | st.text("ab.:/-x1", max_size=80)
+)
+@example("a" * 64 + ".example")
+@example("http://" + "a" * 64 + ".example/x")
+@example("report.zip")
+def test_the_quick_way_to_a_key_says_what_recognising_says(text: str) -> None:
+    meant: dict[bytes, Observable] = {}
+    for found in recognise(text):
+        meant.setdefault(key(found), found)
+    assert observables.keyed(text) == tuple((known, *found) for known, found in meant.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,7 +12,10 @@ import pytest
 from comity.areas import intel
 from comity.canon import AccordId, accord_origin, parse_origin
 from comity.errors import Refused
+from comity.formats import observables
 from comity.formats.stix import schemas
+from comity.formats.stix.report import Refusal
+from comity.limits import INGEST_BATCH_BYTES_MAX, STATEMENT_BYTES_MAX
 from comity.node import acting, books, exporting, ingest, parties, rebuild
 from comity.node.actor import Actor
 from comity.node.releases import Correspondent
@@ -69,7 +72,27 @@ def found(one: Inhabitant, value: str) -> list[tuple[str, str, list[str]]]:
     """Return (type, value, sources) of a look-up."""
     with one.store.read() as unit:
         answers = one.services.queries.lookup(unit, one.actor, value)
-    return [(f.type, f.value.value, sorted(w.source for w in f.witnesses)) for f in answers]
+    values = {key: read for key, _, read in observables.keyed(value)}
+    return [(f.type, values[f.key], sorted(w.source for w in f.witnesses)) for f in answers]
+
+
+def test_what_is_committed_together_is_bounded_in_bytes_too(one: Inhabitant) -> None:
+    sizes: list[int] = []
+
+    def weigh(batches: Iterable[Sequence[bytes]]) -> Iterator[Sequence[intel.Facts | Refusal]]:
+        for batch in batches:
+            sizes.append(sum(map(len, batch)))
+            yield intel.check_many(batch)
+
+    large = [
+        indicator(uuid=b"%08x-2222-4333-8444-555555555555" % n, more=b',"description":"' + b"x" * 900_000 + b'"')
+        for n in range(40)
+    ]
+    with one.node.writing() as unit:
+        origin = ingest.put_source(unit, one.actor, "large", None)
+    done = ingest.ingest(one.node, one.actor, origin, large, check=weigh)
+    assert (done.kept, len(sizes)) == (40, 3)
+    assert max(sizes) < INGEST_BATCH_BYTES_MAX + STATEMENT_BYTES_MAX
 
 
 def test_both_example_reports_come_in_whole_and_keep_their_bytes(one: Inhabitant) -> None:

@@ -7,7 +7,8 @@ from five sources is five rows with one key: one thing, five witnesses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from struct import Struct
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,9 +22,10 @@ from comity.formats.stix import check
 from comity.formats.stix.report import Refusal
 from comity.statement import INTEL_OBJECT, INTEL_RELAY, INTEL_SIGHTING, Header
 from comity.view import Row, View, ViewKind
+from comity.vocab import Tlp
 
 NAME: Final = "intel"
-VERSION: Final = 3  # of these views: a store folded by another version is folded again
+VERSION: Final = 4  # of these views: a store folded by another version is folded again
 
 OBJECT: Final = View(
     "intel_object",
@@ -37,8 +39,20 @@ OBJECT: Final = View(
     ),
     by=(("uuid",),),
 )
+# What a look-up answers stands in the row itself: a value is found in one tree.
 OBSERVABLE: Final = View(
-    "intel_observable", (("position", ViewKind.INTEGER), ("key", ViewKind.BLOB)), clustered=("key",)
+    "intel_observable",
+    (
+        ("position", ViewKind.INTEGER),
+        ("key", ViewKind.BLOB),
+        ("object", ViewKind.INTEGER),  # see `object_number`
+        ("type", ViewKind.INTEGER),
+        ("modified", ViewKind.INTEGER),
+        ("until", ViewKind.INTEGER),
+        ("flags", ViewKind.INTEGER),
+    ),
+    clustered=("key",),
+    with_header=True,
 )
 SIGHTING: Final = View(
     "intel_sighting",
@@ -66,6 +80,7 @@ STIX_TYPES: Final = (
 )
 """STIX 2.1 object types; the place in this list, from 1, is the type's code in the view. Append only."""
 
+_HALVES: Final = Struct(">qq").unpack
 _CODES: Final = {name: code for code, name in enumerate(STIX_TYPES, 1)}
 
 
@@ -109,6 +124,12 @@ def uuid_of(ident: str) -> bytes:
     return value
 
 
+def object_number(uuid: bytes) -> int:
+    """Return a uuid folded to 64 bits: among the rows of one value it tells one object from another."""
+    one, other = _HALVES(uuid)
+    return int(one ^ other)
+
+
 class RelayLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line of a relay's body: where the original stands, and what opens and proves it."""
 
@@ -147,6 +168,23 @@ class Item(NamedTuple):
     body: bytes
 
 
+class Facts(NamedTuple):
+    """What the views keep of one checked object, and what a report says of it."""
+
+    uuid: bytes  # 16
+    type: int  # a code, see STIX_TYPES
+    modified: int  # microseconds since the epoch
+    until: int | None  # seconds
+    flags: int
+    tlp: Tlp | None  # the object's own level
+    keys: tuple[bytes, ...]  # of its observables
+    note: str  # what keeps it from being found by value, see `observe`
+
+
+Checker = Callable[[Iterable[Sequence[bytes]]], Iterator[Sequence[Facts | Refusal]]]
+"""Answers batches of objects in their order, one answer for each object; may take some batches ahead of answering."""
+
+
 class Folded(NamedTuple):
     """The rows of a batch, and what could not be folded: (position, reason)."""
 
@@ -161,15 +199,40 @@ def kind_of(header: Header) -> str:
     return header.relayed.kind if header.kind == INTEL_RELAY and header.relayed else header.kind
 
 
+def facts_of(checked: check.Checked) -> Facts:
+    """Return what the views keep of a checked object."""
+    key = observables.key
+    return Facts(
+        checked.uuid,
+        _CODES.get(checked.type, 0),
+        checked.modified,
+        checked.valid_until,
+        REVOKED * checked.revoked | CUSTOM * checked.custom,
+        checked.tlp,
+        tuple([key(observable) for observable in checked.observables]),
+        checked.note,
+    )
+
+
+def check_many(objects: Sequence[bytes]) -> list[Facts | Refusal]:
+    """Check objects, each given as its producer's bytes; one answer for each, in their order."""
+    return [checked if isinstance(checked, Refusal) else facts_of(checked) for checked in check.check_many(objects)]
+
+
+def check_each(batches: Iterable[Sequence[bytes]]) -> Iterator[list[Facts | Refusal]]:
+    """Check batches here and now: the plainest `Checker`."""
+    return map(check_many, batches)
+
+
 def fold(items: Sequence[Item]) -> Folded:
     """Return the rows that statements add up to; unknown kinds give none and are kept for later."""
     folded = Folded([], [], [], [])
     objects = [item for item in items if kind_of(item.header) == INTEL_OBJECT]
-    for item, checked in zip(objects, check.check_many([item.body for item in objects]), strict=True):
-        if isinstance(checked, Refusal):
-            folded.refused.append((item.position, f"{checked.rule}: {checked.reason}"))
+    for item, facts in zip(objects, check_many([item.body for item in objects]), strict=True):
+        if isinstance(facts, Refusal):
+            folded.refused.append((item.position, f"{facts.rule}: {facts.reason}"))
         else:
-            rows(folded, item.position, checked)
+            rows(folded, item.position, facts)
     for item in items:
         if kind_of(item.header) != INTEL_SIGHTING:
             continue
@@ -181,11 +244,10 @@ def fold(items: Sequence[Item]) -> Folded:
     return folded
 
 
-def rows(folded: Folded, position: int, checked: check.Checked) -> None:
+def rows(folded: Folded, position: int, facts: Facts) -> None:
     """Add the rows of one checked object."""
-    flags = REVOKED * checked.revoked | CUSTOM * checked.custom
-    folded.objects.append(
-        (position, checked.uuid, _CODES.get(checked.type, 0), checked.modified, checked.valid_until, flags)
-    )
-    key = observables.key
-    folded.observables.extend([(position, key(observable)) for observable in checked.observables])
+    uuid, code, modified, until, flags, _, keys, _ = facts
+    folded.objects.append((position, uuid, code, modified, until, flags))
+    if keys:
+        number = object_number(uuid)
+        folded.observables.extend([(position, key, number, code, modified, until, flags) for key in keys])

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from comity.boot import settings as setting
+from comity.boot.checking import check_beside
+from comity.boot.collecting import collect_rarely
 from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
@@ -48,7 +50,7 @@ class Machine:
         signer = KeySigner(setting.me(settings), self._directory.load)
         self._signer = MarkedSigner(signer, home / RUN, home / DATABASE)
         node = Node(setting.me(settings), store, self._signer, lambda: int(time.time()), os.urandom)
-        self._services = compose(node)
+        self._services = compose(node, check_beside)
         self._keys = DiskKeyring(self._directory, signer)
         self._fetcher = Fetcher(allow=setting.networks(settings), seconds=settings.request_seconds)
         self._fitness = Fitness(fit=True, ask=False, why="")
@@ -173,6 +175,7 @@ class Machine:
 @contextmanager
 def opened(home: Path, *, serving: bool = False) -> Iterator[Machine]:
     """Open the node in a directory. Raises `NotFound`, `Conflict` where another process has it, `Fault`, `Misuse`."""
+    collect_rarely()
     settings = setting.load(home)
     store = open_store(home / DATABASE, views.VIEWS)
     machine = Machine(home, settings, store, serving=serving)

@@ -33,11 +33,12 @@ KINDS: Final = (
 `text` is any value that a pattern compares with and that has no kind of its own."""
 
 HASH_OF_LENGTH: Final = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
-_FINGERPRINTS: Final = frozenset({*HASH_OF_LENGTH.values(), "certificate"})
 FREE_KINDS: Final = ("file-name", "file-path", "mutex", "user-agent", "text")
 """Kinds that any text may belong to: all are looked up when a text is nothing more precise."""
 
 KEY_BYTES: Final = 16
+_FINGERPRINTS: Final = (*HASH_OF_LENGTH.values(), "certificate")
+_KEY_HEADS: Final = {kind: f"{'fingerprint' if kind in _FINGERPRINTS else kind}\0".encode() for kind in KINDS}
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -49,6 +50,15 @@ _PLAIN: Final = re.compile(
     rf"|(?P<domain>(?=.{{4,253}}\Z){_NAME})"
     # No escape, port or bracket: those need a closer look.
     rf"|(?P<url>(?:https?|ftp)://{_NAME}/(?:[A-Za-z0-9._~!$&*+=:@/?-]*[A-Za-z0-9._~$&*+=/-])?)"
+)
+# The same for names of at most 63 characters, whose labels need no measuring: nothing in it goes back and tries again.
+_QUICK_LABELS = r"(?:[a-z0-9_]++(?:-++[a-z0-9_]++)*+\.)++(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})"
+_QUICK: Final = re.compile(
+    rf"(?P<url>(?:https?|ftp)://(?=[^/]{{1,63}}/){_QUICK_LABELS}/"
+    r"(?:[A-Za-z0-9._~!$&*+=:@/?-]*+(?<=[A-Za-z0-9._~$&*+=/-]))?+)"
+    r"|(?P<hash>[0-9a-f]{32}(?:[0-9a-f]{8}|[0-9a-f]{32}|[0-9a-f]{96})?)"
+    rf"|(?P<ipv4>(?:{_OCTET}\.){{3}}{_OCTET})"
+    rf"|(?P<domain>{_QUICK_LABELS})"
 )
 _DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_NAME}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}")
@@ -95,9 +105,21 @@ def key(observable: Observable) -> bytes:
     and one question then finds both.
     """
     kind, value = observable
-    if kind in _FINGERPRINTS:
-        kind = "fingerprint"
-    return sha256(f"{kind}\0{value}".encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
+    return sha256(_KEY_HEADS[kind] + value.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
+
+
+def keyed(text: str) -> tuple[tuple[bytes, str, str], ...]:
+    """Return what a text may be, as `recognise` does, as (key, kind, value); of two with one key the likelier stays."""
+    found = _QUICK.fullmatch(text)
+    if found is not None:
+        group = found.lastgroup
+        kind = HASH_OF_LENGTH[len(text)] if group == "hash" else group or ""
+        if group != "domain" or (len(text) < 64 and text[text.rfind(".") + 1 :] not in _FILE_SUFFIXES):
+            return ((sha256(_KEY_HEADS[kind] + text.encode()).digest()[:KEY_BYTES], kind, text),)
+    meant: dict[bytes, Observable] = {}
+    for observable in recognise(text):
+        meant.setdefault(key(observable), observable)
+    return tuple([(known, *observable) for known, observable in meant.items()])
 
 
 def refang(text: str) -> str:

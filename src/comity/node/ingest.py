@@ -7,19 +7,20 @@ reason, and stops nothing. A source without a default marking leaves its unmarke
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import msgspec
 
 from comity import statement
 from comity.areas import intel
+from comity.areas.intel import Checker, Facts
 from comity.errors import Misuse, NotFound
-from comity.formats.stix import check, split
+from comity.formats.stix import split
 from comity.formats.stix.report import Refusal, Report
-from comity.limits import BATCH_ENTRIES_MAX
+from comity.limits import BATCH_ENTRIES_MAX, INGEST_BATCH_BYTES_MAX
 from comity.node import books, folding
 from comity.node.actor import Actor
 from comity.node.node import Node
@@ -82,48 +83,71 @@ def ingest(
     origin: Source,
     chunks: Iterable[bytes],
     progress: Callable[[int], None] | None = None,
+    check: Checker = intel.check_each,
 ) -> Ingested:
     """Read STIX from chunks of bytes of any total size; keep, index and commit it batch by batch."""
     done = Ingested(report=Report())
-    pieces = split.split(chunks)
-    for batch in _batches(pieces, BATCH_ENTRIES_MAX):
-        _batch(node, actor, origin, batch, done)
+    taken: deque[list[split.Piece | Refusal]] = deque()  # by `check`, and not answered yet
+
+    def bodies() -> Iterator[list[bytes]]:
+        for batch in _batches(split.split(chunks)):
+            taken.append(batch)
+            yield [piece.data for piece in batch if not isinstance(piece, Refusal)]
+
+    for answers in check(bodies()):
+        _batch(node, actor, origin, taken.popleft(), answers, done)
         if progress is not None:
             progress(done.read)
     return done
 
 
-def _batches(pieces: Iterator[split.Piece | Refusal], size: int) -> Iterator[list[split.Piece | Refusal]]:
-    while batch := list(islice(pieces, size)):
+def _batches(pieces: Iterator[split.Piece | Refusal]) -> Iterator[list[split.Piece | Refusal]]:
+    """Yield what is committed together: as many as go under one checkpoint, or as many bytes as fit in memory."""
+    batch: list[split.Piece | Refusal] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += 0 if isinstance(piece, Refusal) else len(piece.data)
+        if len(batch) == BATCH_ENTRIES_MAX or size >= INGEST_BATCH_BYTES_MAX:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 
-def _batch(node: Node, actor: Actor, origin: Source, batch: Sequence[split.Piece | Refusal], done: Ingested) -> None:
-    good = [piece for piece in batch if not isinstance(piece, Refusal)]
+def _batch(
+    node: Node,
+    actor: Actor,
+    origin: Source,
+    batch: Sequence[split.Piece | Refusal],
+    answers: Sequence[Facts | Refusal],
+    done: Ingested,
+) -> None:
     done.read += len(batch)
     assert done.report is not None
+    fresh: list[tuple[bytes, Facts]] = []
+    good = iter(answers)
     for piece in batch:
-        if isinstance(piece, Refusal):
-            done.report.refuse(piece)
-    fresh: list[tuple[bytes, check.Checked]] = []
-    for piece, checked in zip(good, check.check_many([piece.data for piece in good]), strict=True):
-        if isinstance(checked, Refusal):
-            done.report.refuse(checked._replace(offset=piece.offset))
+        answer = piece if isinstance(piece, Refusal) else next(good)
+        if isinstance(answer, Refusal):
+            done.report.refuse(answer._replace(offset=piece.offset))
         else:
-            fresh.append((piece.data, checked))
+            fresh.append((piece.data, answer))  # type: ignore[union-attr]  # a Refusal is its own answer
     if not fresh:
         return
     headers = _Headers(node, actor, origin)
     with node.writing() as unit:
         fresh = _unknown(node, unit, origin, fresh, done)
         if fresh:
-            drafts = [books.Draft(headers.of(checked), data) for data, checked in fresh]
+            drafts = [books.Draft(headers.of(facts.tlp), data) for data, facts in fresh]
             home = books.home_origin(node, unit)
             first = books.append(node, unit, home, 0, drafts)
             folded = intel.Folded([], [], [], [])
-            for position, (_, checked) in enumerate(fresh, first):
-                intel.rows(folded, position, checked)
+            for position, (_, facts) in enumerate(fresh, first):
+                intel.rows(folded, position, facts)
             folding.put(node, unit, unit.logs.get(place(first)[0]), folded)
+    for _, facts in fresh:
+        done.report.accept(facts.note)
     done.kept += len(fresh)
     done.unmarked += headers.unmarked
 
@@ -145,17 +169,17 @@ class _Headers:
         self._known: dict[Tlp | None, bytes] = {}
         self.unmarked = 0
 
-    def of(self, checked: check.Checked) -> bytes:
+    def of(self, tlp: Tlp | None) -> bytes:
         """Return the header bytes for an object: its own TLP where it has one, else its source's default."""
-        known = self._known.get(checked.tlp)
+        known = self._known.get(tlp)
         if known is None:
             marking = self._header.marking
-            if checked.tlp is not None:
-                default = marking or Marking(tlp=checked.tlp, pap=PAP_DEFAULT)
-                marking = msgspec.structs.replace(default, tlp=checked.tlp)
+            if tlp is not None:
+                default = marking or Marking(tlp=tlp, pap=PAP_DEFAULT)
+                marking = msgspec.structs.replace(default, tlp=tlp)
             header = msgspec.structs.replace(self._header, marking=marking)
-            known = self._known[checked.tlp] = statement.encode_header(header)
-        if checked.tlp is None and self._header.marking is None:
+            known = self._known[tlp] = statement.encode_header(header)
+        if tlp is None and self._header.marking is None:
             self.unmarked += 1
         return known
 
@@ -164,22 +188,22 @@ PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed
 
 
 def _unknown(
-    node: Node, unit: Unit, origin: Source, fresh: list[tuple[bytes, check.Checked]], done: Ingested
-) -> list[tuple[bytes, check.Checked]]:
+    node: Node, unit: Unit, origin: Source, fresh: list[tuple[bytes, Facts]], done: Ingested
+) -> list[tuple[bytes, Facts]]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
-    rows = unit.views.find_many(intel.OBJECT, "uuid", sorted({checked.uuid for _, checked in fresh}))
+    rows = unit.views.find_many(intel.OBJECT, "uuid", sorted({facts.uuid for _, facts in fresh}))
     held: dict[tuple[object, object], list[int]] = {}
     for row in rows:
         held.setdefault((row[1], row[3]), []).append(int(row[0] or 0))
-    kept: list[tuple[bytes, check.Checked]] = []
+    kept: list[tuple[bytes, Facts]] = []
     seen: set[bytes] = set()
-    for data, checked in fresh:
-        places = held.get((checked.uuid, checked.modified)) if held else None
+    for data, facts in fresh:
+        places = held.get((facts.uuid, facts.modified)) if held else None
         if data in seen or (places and any(_same(node, unit, origin, at, data) for at in places)):
             done.known += 1
             continue
         seen.add(data)
-        kept.append((data, checked))
+        kept.append((data, facts))
     return kept
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from comity.canon import Instant, Origin, PartyId
 from comity.sync import Answer, AnyRequest
@@ -204,25 +204,18 @@ class Views(Protocol):
         """Return the number of rows."""
 
 
-class Sight(NamedTuple):
-    """One answer of the look-up hot path: where a value stands, with what its entry and version say."""
-
-    value: bytes
-    position: int
-    held: Held
-    header_id: int
-    standing_id: int
-    row: tuple[Value, ...]  # the object view's row of that position
+Sight = tuple[Any, ...]
+"""One answer of the look-up hot path: (key, position, header id, standing id, and the view's other columns)."""
 
 
 class Lookups(Protocol):
-    """The look-up hot path: values to entries in one step."""
+    """The look-up hot path, over a view that is `with_header`: keys to held payloads and their class in one step."""
 
-    def one(self, index: View, objects: View, value: bytes) -> Sequence[Sight]:
-        """Return every entry whose indexed value is `value`."""
+    def one(self, view: View, key: bytes) -> Sequence[Sight]:
+        """Return the row of every entry that has this key and whose payload is held."""
 
-    def many(self, index: View, objects: View, values: Sequence[bytes]) -> Sequence[Sight]:
-        """Return the entries of any of `values`, unordered."""
+    def many(self, view: View, keys: Sequence[bytes]) -> Sequence[Sight]:
+        """Return the rows for any of `keys`, those of one key together."""
 
 
 class Spans(Protocol):

@@ -18,63 +18,108 @@ from comity.areas import intel
 from comity.canon import Instant, Origin
 from comity.errors import Misuse, NotFound
 from comity.formats import observables
-from comity.formats.observables import Observable
 from comity.node import views
 from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Log, Sight, Unit, place, position
+from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
 from comity.node.releases import Class, Releases
 from comity.policy import Release
 from comity.statement import Header, Marking
 from comity.vocab import Held
 
-SIGHTS_KEPT: Final = 65_536  # class readings kept in memory
+READINGS_KEPT: Final = 65_536  # class readings in memory, a few hundred bytes each
+
+Ident = tuple[int, int, int]  # of a class of entries: log, header, standing
+Readings = dict[Ident, "Reading"]
+
+
+class Reading(NamedTuple):
+    """What statements of one class say of themselves to one office, and whether it may read them at all."""
+
+    readable: bool
+    party: str
+    office: str
+    source: str
+    marking: Marking | None  # None: unmarked, or not readable
+    retracted: bool
+    origin: Origin  # for a relay: of what it passes on
+    at: Instant
+    lapses: Instant  # 0: until something changes
 
 
 class Witness(msgspec.Struct, frozen=True, gc=False):
     """Who says so: one entry that carries an object, and under which marking."""
 
     position: int
-    origin: Origin
-    index: int
-    party: str
-    office: str
-    source: str
-    marking: Marking | None
-    retracted: bool
-    at: Instant
+    reading: Reading
+
+    @property
+    def index(self) -> int:
+        """Return the entry's index in its log here."""
+        return place(self.position)[1]
+
+    @property
+    def origin(self) -> Origin:
+        """Return the origin of the log it was first stated in."""
+        return self.reading.origin
+
+    @property
+    def party(self) -> str:
+        """Return the party that says so."""
+        return self.reading.party
+
+    @property
+    def office(self) -> str:
+        """Return the office that says so."""
+        return self.reading.office
+
+    @property
+    def source(self) -> str:
+        """Return where that office has it from; empty where it does not say."""
+        return self.reading.source
+
+    @property
+    def marking(self) -> Marking | None:
+        """Return the marking, as narrowed since."""
+        return self.reading.marking
+
+    @property
+    def retracted(self) -> bool:
+        """Say whether it was taken back."""
+        return self.reading.retracted
+
+    @property
+    def at(self) -> Instant:
+        """Return when it was put on record."""
+        return self.reading.at
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
     """One thing known of a value: an object version, and everybody who says it."""
 
-    value: Observable
-    uuid: bytes
-    type: str
-    modified: int
-    until: int | None
-    revoked: bool
+    key: bytes  # of the value, see `observables.key`; empty where no value was asked for
+    object: int  # its uuid folded, see `intel.object_number`
+    code: int
+    modified: int  # microseconds since the epoch
+    until: int | None  # seconds
+    flags: int
     witnesses: tuple[Witness, ...]
+
+    @property
+    def type(self) -> str:
+        """Return the STIX type; `custom` for one that the specification does not have."""
+        return intel.type_name(self.code)
+
+    @property
+    def revoked(self) -> bool:
+        """Say whether its producer revoked it."""
+        return self.flags & intel.REVOKED != 0
 
     def current(self, at: Instant) -> bool:
         """Say whether it is still valid, not revoked, and stood by by at least one witness."""
         in_time = self.until is None or self.until > at
         return in_time and not self.revoked and any(not w.retracted for w in self.witnesses)
-
-
-class _Reading(NamedTuple):
-    """What an office may know of a class, or that it may not (`marking` then says nothing)."""
-
-    readable: bool
-    party: str
-    office: str
-    source: str
-    marking: Marking | None
-    retracted: bool
-    origin: Origin
-    at: Instant
-    lapses: Instant
 
 
 class Queries:
@@ -85,67 +130,61 @@ class Queries:
         self._accords = accords
         self._releases = releases
         self._epoch = -1
-        self._readings: dict[tuple[int, int, int, Actor], _Reading] = {}
+        self._lapse: Instant = 0  # when the first of the readings kept lapses; 0: none does
+        self._readings: dict[Actor, dict[Ident, Reading]] = {}
 
     # -- look-ups ------------------------------------------------------------
 
     def lookup(self, unit: Unit, actor: Actor, text: str) -> list[Found]:
-        """Return what is known of a value as a person writes it, defanged or not; newest version first."""
+        """Return what is known of a value as a person writes it, defanged or not."""
         found: list[Found] = []
-        for key, observable in _meant(text).items():
-            sights = unit.lookups.one(intel.OBSERVABLE, intel.OBJECT, key)
-            if sights:
-                found += self._group(unit, actor, observable, sights)
+        for key, _, _ in observables.keyed(text):
+            rows = unit.lookups.one(intel.OBSERVABLE, key)
+            if rows:
+                found += self._told(unit, actor, rows).get(key, ())
         return found
 
-    def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[list[Found]]:
+    def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[Sequence[Found]]:
         """Return what is known of each of many values, in their order."""
-        meant = [_meant(text) for text in texts]
-        sights: dict[bytes, list[Sight]] = {}
-        for sight in unit.lookups.many(intel.OBSERVABLE, intel.OBJECT, [key for each in meant for key in each]):
-            sights.setdefault(sight.value, []).append(sight)
+        meant = list(map(observables.keyed, texts))
+        keys = [one[0] for each in meant for one in each]
+        told = self._told(unit, actor, unit.lookups.many(intel.OBSERVABLE, keys))
         return [
-            [
-                found
-                for key, observable in each.items()
-                if key in sights
-                for found in self._group(unit, actor, observable, sights[key])
-            ]
+            told.get(each[0][0], ()) if len(each) == 1 else [found for one in each for found in told.get(one[0], ())]
             for each in meant
         ]
 
-    def _group(self, unit: Unit, actor: Actor, value: Observable, sights: Sequence[Sight]) -> list[Found]:
-        if len(sights) == 1:
-            (sight,) = sights
-            only = self._witness(unit, actor, sight.position, sight.held, sight.header_id, sight.standing_id)
-            return [] if only is None else [_found(value, sight.row, (only,))]
-        versions: dict[tuple[object, object], tuple[Sight, list[Witness]]] = {}
-        for sight in sights:
-            witness = self._witness(unit, actor, sight.position, sight.held, sight.header_id, sight.standing_id)
-            if witness is not None:
-                versions.setdefault((sight.row[1], sight.row[3]), (sight, []))[1].append(witness)
-        return [_found(value, sight.row, tuple(witnesses)) for sight, witnesses in versions.values()]
+    def _told(self, unit: Unit, actor: Actor, rows: Sequence[Sight]) -> dict[bytes, list[Found]]:
+        """Return by key what this office is told: each version once, with everybody who says it."""
+        readings = self._kept(actor)
+        told: dict[bytes, list[Found]] = {}
+        several: set[bytes] = set()
+        for key, at, header_id, standing_id, number, code, modified, until, flags in rows:
+            ident = at >> POSITION_BITS, header_id, standing_id
+            reading = readings.get(ident) or self._read(unit, actor, readings, ident)
+            if reading.readable or self._through_accord(unit, actor, at):
+                found = Found(key, number, code, modified, until, flags, (Witness(at, reading),))
+                if key in told:
+                    told[key].append(found)
+                    several.add(key)
+                else:
+                    told[key] = [found]
+        for key in several:
+            told[key] = _versions(told[key])
+        return told
 
-    def _witness(
-        self, unit: Unit, actor: Actor, at: int, held: Held, header_id: int, standing_id: int
-    ) -> Witness | None:
-        if held is not Held.PAYLOAD:
-            return None
-        log_id, index = place(at)
-        reading = self._reading(unit, actor, log_id, header_id, standing_id)
-        readable, party, office, source, marking, retracted, origin, made, _ = reading
-        if not readable and not self._through_accord(unit, actor, at):
-            return None
-        return Witness(at, origin, index, party, office, source, marking, retracted, made)
-
-    def _reading(self, unit: Unit, actor: Actor, log_id: int, header_id: int, standing_id: int) -> _Reading:
-        if self._epoch != self._node.epoch or len(self._readings) > SIGHTS_KEPT:
+    def _kept(self, actor: Actor) -> Readings:
+        """Return the readings of an office that still hold, to look in and to add to."""
+        node = self._node
+        full = sum(map(len, self._readings.values())) > READINGS_KEPT
+        if self._epoch != node.epoch or full or (self._lapse and node.now() >= self._lapse):
             self._readings.clear()
-            self._epoch = self._node.epoch
-        key = (log_id, header_id, standing_id, actor)
-        known = self._readings.get(key)
-        if known is not None and (not known.lapses or self._node.now() < known.lapses):
-            return known
+            self._epoch, self._lapse = node.epoch, 0
+        return self._readings.setdefault(actor, {})
+
+    def _read(self, unit: Unit, actor: Actor, readings: Readings, ident: Ident) -> Reading:
+        """Judge a class, and keep the reading. Several in one read may see more than `READINGS_KEPT`."""
+        log_id, header_id, standing_id = ident
         log = unit.logs.get(log_id)
         judged = self._releases.readable(unit, log, Class(header_id, standing_id), actor)
         header = self._node.header(unit.entries.header(header_id))
@@ -153,7 +192,10 @@ class Queries:
         # A retracted statement still shows, as retracted: who acted on it must learn that.
         readable = judged is None or bool(judged.released) or _only_retracted(judged.decisions)
         author, office = _author(log, header)
-        reading = self._readings[key] = _Reading(
+        lapses = (judged.lapses or 0) if judged else 0
+        if lapses and (not self._lapse or lapses < self._lapse):
+            self._lapse = lapses
+        reading = readings[ident] = Reading(
             readable,
             author,
             office,
@@ -162,9 +204,23 @@ class Queries:
             standing.retracted,
             header.relayed.origin if header.relayed else log.origin,
             header.at,
-            (judged.lapses or 0) if judged else 0,
+            lapses,
         )
         return reading
+
+    def _reading(self, unit: Unit, actor: Actor, log_id: int, header_id: int, standing_id: int) -> Reading:
+        readings, ident = self._kept(actor), (log_id, header_id, standing_id)
+        return readings.get(ident) or self._read(unit, actor, readings, ident)
+
+    def _witness(
+        self, unit: Unit, actor: Actor, at: int, held: Held, header_id: int, standing_id: int
+    ) -> Witness | None:
+        if held is not Held.PAYLOAD:
+            return None
+        reading = self._reading(unit, actor, place(at)[0], header_id, standing_id)
+        if not reading.readable and not self._through_accord(unit, actor, at):
+            return None
+        return Witness(at, reading)
 
     def _through_accord(self, unit: Unit, actor: Actor, at: int) -> bool:
         """Say whether another office's home record was released to this one by being stated in an accord."""
@@ -216,13 +272,16 @@ class Queries:
     def versions(self, unit: Unit, actor: Actor, ident: str) -> list[Found]:
         """Return every version held of a STIX object, newest first, each with its witnesses."""
         uuid = intel.uuid_of(ident)
-        groups: dict[object, tuple[tuple[object, ...], list[Witness]]] = {}
+        groups: dict[object, tuple[tuple[Any, ...], list[Witness]]] = {}
         for row in unit.views.find_many(intel.OBJECT, "uuid", [uuid]):
             witness = self.witness_at(unit, actor, int(row[0] or 0))
             if witness is not None:
                 groups.setdefault(row[3], (row, []))[1].append(witness)
-        value = Observable("stix-id", ident)
-        found = [_found(value, row, tuple(witnesses)) for row, witnesses in groups.values()]
+        number = intel.object_number(uuid)
+        found = [
+            Found(b"", number, code, modified, until, flags, tuple(told))
+            for (_, _, code, modified, until, flags), told in groups.values()
+        ]
         return sorted(found, key=lambda f: -f.modified)
 
     def body(self, unit: Unit, at: int) -> bytes:
@@ -271,18 +330,19 @@ class Queries:
                     yield brief.position, header
 
 
-def _meant(text: str) -> dict[bytes, Observable]:
-    """Return what a text may be, by index key, likeliest first; of two with one key the likelier stands for both."""
-    meant: dict[bytes, Observable] = {}
-    for observable in observables.recognise(text):
-        meant.setdefault(observables.key(observable), observable)
-    return meant
-
-
-def _found(value: Observable, row: tuple[Any, ...], witnesses: tuple[Witness, ...]) -> Found:
-    """Return an answer from a row of `intel.OBJECT`."""
-    _, uuid, code, modified, until, flags = row
-    return Found(value, uuid, intel.type_name(code), modified, until, flags & intel.REVOKED != 0, witnesses)
+def _versions(found: Sequence[Found]) -> list[Found]:
+    """Join what is the same version of the same object: one thing, with all its witnesses."""
+    if len({(one.object, one.modified) for one in found}) == len(found):
+        return list(found)
+    same: dict[tuple[int, int], list[Found]] = {}
+    for one in found:
+        same.setdefault((one.object, one.modified), []).append(one)
+    return [
+        msgspec.structs.replace(some[0], witnesses=tuple([w for one in some for w in one.witnesses]))
+        if len(some) > 1
+        else some[0]
+        for some in same.values()
+    ]
 
 
 def _author(log: Log, header: Header) -> tuple[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from comity.areas import intel
+from comity.areas.intel import Checker
 from comity.node.accords import Accords
 from comity.node.explaining import Explaining
 from comity.node.node import Node
@@ -26,9 +28,10 @@ class Services:
     sharing: Sharing
     serving: Serving
     syncing: Syncing
+    check: Checker  # how what comes in is checked
 
 
-def compose(node: Node) -> Services:
+def compose(node: Node, check: Checker = intel.check_each) -> Services:
     """Return the services of a node."""
     accords = Accords(node)
     releases = Releases(node, accords)
@@ -42,4 +45,5 @@ def compose(node: Node) -> Services:
         sharing=Sharing(node, accords, releases),
         serving=Serving(node, accords, releases),
         syncing=Syncing(node, accords),
+        check=check,
     )

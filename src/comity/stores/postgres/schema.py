@@ -17,9 +17,10 @@ from comity.view import View, ViewKind
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION: Final = 1
+VERSION: Final = 2
 LOCK: Final = 0x436F6D69  # "Comi": the first half of the advisory lock that writers of one schema take in turn
 
+# Of the first version; what came later is in MIGRATIONS, which a new schema goes through too.
 TABLES: Final = """
 -- commits: of units of work, so that a reader knows whether anything changed
 CREATE TABLE comity (version integer NOT NULL, commits bigint NOT NULL DEFAULT 0);
@@ -58,7 +59,10 @@ CREATE TABLE quarantine (
 CREATE TABLE shape (view text PRIMARY KEY, statements text NOT NULL);
 """
 
-MIGRATIONS: Final[dict[int, str]] = {}  # from version -> statements that make it the next
+MIGRATIONS: Final[dict[int, str]] = {  # from version -> statements that make it the next
+    # What is not plainly held and stood by: the few entries that a look-up has to ask about.
+    1: "CREATE INDEX entry_unusual ON entry (position) INCLUDE (standing, held) WHERE standing <> 0 OR held <> 0",
+}
 
 
 def prepare(connection: Connection, views: Sequence[View]) -> None:
@@ -66,9 +70,10 @@ def prepare(connection: Connection, views: Sequence[View]) -> None:
     lock(connection)
     version = _recognise(connection)
     if not version:
+        version = 1
         connection.execute(TABLES)
-        connection.execute("INSERT INTO comity (version) VALUES (%s)", (VERSION,))
-    for number in range(version or VERSION, VERSION):
+        connection.execute("INSERT INTO comity (version) VALUES (%s)", (version,))
+    for number in range(version, VERSION):
         connection.execute(MIGRATIONS[number])
         connection.execute("UPDATE comity SET version = %s", (number + 1,))
     for view in views:
@@ -120,6 +125,8 @@ def statements_of(view: View) -> str:
     name = table(view)
     kinds = {ViewKind.INTEGER: "bigint", ViewKind.TEXT: 'text COLLATE "C"', ViewKind.BLOB: "bytea"}
     columns = [f'"{column}" {kinds[kind]}' for column, kind in view.columns]
+    if view.with_header:
+        columns.append("header bigint")
     columns.append(f"PRIMARY KEY ({_names((*view.clustered, 'position'))})")
     statements = [f"CREATE TABLE {name} ({', '.join(columns)})"]
     if view.clustered:  # rows of one position are found by it here, at the price of an index

@@ -6,13 +6,15 @@ Rules: names of tables and columns come from the areas' declarations; values are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from comity.errors import Misuse
 from comity.node.ports import HELD_CODES, Sight
 from comity.stores.postgres.schema import Connection, table
 from comity.view import Row, Value, View, ViewKind
+from comity.vocab import Held
 
+PAYLOAD: Final = HELD_CODES.index(Held.PAYLOAD)
 ARRAYS: Final = {ViewKind.INTEGER: "bigint[]", ViewKind.TEXT: "text[]", ViewKind.BLOB: "bytea[]"}
 
 
@@ -24,9 +26,12 @@ class PostgresViews:
 
     def put(self, view: View, rows: Sequence[Row]) -> None:
         """Insert rows (position first); a row that is there already is no error."""
-        marks = ", ".join(["%s"] * len(view.columns))
+        marks = ["%s"] * len(view.columns)
+        if view.with_header:
+            marks.append("(SELECT header FROM entry WHERE position = %s)")
+            rows = [(*row, row[0]) for row in rows]
         with self._connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {table(view)} VALUES ({marks}) ON CONFLICT DO NOTHING", rows)
+            cursor.executemany(f"INSERT INTO {table(view)} VALUES ({', '.join(marks)}) ON CONFLICT DO NOTHING", rows)
 
     def delete(self, view: View, rows: Sequence[Row]) -> None:
         """Delete exactly these rows, found by their key."""
@@ -51,18 +56,18 @@ class PostgresViews:
             _column(view, name) + (" IS NULL AND " if v is None else " = %s AND ") for name, v in where.items()
         )
         bound = [value for value in where.values() if value is not None]
-        sql = f"SELECT * FROM {table(view)} WHERE {equal}position > %s ORDER BY position LIMIT %s"
+        sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE {equal}position > %s ORDER BY position LIMIT %s"
         return self._connection.execute(sql, (*bound, after, limit)).fetchall()
 
     def find_many(self, view: View, column: str, values: Sequence[Value]) -> Sequence[Row]:
         """Return the rows whose `column` is any of `values`; None matches nothing."""
         kind = ARRAYS[view.columns[_place(view, column)][1]]
-        sql = f"SELECT * FROM {table(view)} WHERE {_column(view, column)} = ANY(%s::{kind})"
+        sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE {_column(view, column)} = ANY(%s::{kind})"
         return self._connection.execute(sql, (list(values),)).fetchall()
 
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[Row]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
-        sql = f"SELECT * FROM {table(view)} WHERE position BETWEEN %s AND %s ORDER BY position LIMIT %s"
+        sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE position BETWEEN %s AND %s ORDER BY position LIMIT %s"
         return self._connection.execute(sql, (first, last, limit)).fetchall()
 
     def count(self, view: View) -> int:
@@ -72,31 +77,33 @@ class PostgresViews:
 
 
 class PostgresLookups:
-    """`Lookups` over one connection: one statement from value to entry to object."""
+    """`Lookups` over one connection: one statement, and one tree for what is plainly held."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def one(self, index: View, objects: View, value: bytes) -> Sequence[Sight]:
-        """Return every entry whose indexed value is `value`."""
-        return self.many(index, objects, [value])
+    def one(self, view: View, key: bytes) -> Sequence[Sight]:
+        """Return the row of every entry that has this key and whose payload is held."""
+        return self.many(view, [key])
 
-    def many(self, index: View, objects: View, values: Sequence[bytes]) -> Sequence[Sight]:
-        """Return the entries of any of `values`, unordered."""
-        key = _column(index, index.clustered[0])
-        rows = self._connection.execute(
-            f"SELECT i.{key}, e.position, e.held, e.header, e.standing, o.* FROM {table(index)} i"
-            f" JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
-            f" WHERE i.{key} = ANY(%s::bytea[])",
-            (list(values),),
+    def many(self, view: View, keys: Sequence[bytes]) -> Sequence[Sight]:
+        """Return the rows for any of `keys`, those of one key together."""
+        key = _column(view, view.clustered[0])
+        others = [f'i."{name}"' for name, _ in view.columns if name not in {"position", view.clustered[0]}]
+        what = ", ".join([f"i.{key}", "i.position", "i.header", "coalesce(e.standing, 0)", *others])
+        return self._connection.execute(
+            f"SELECT {what} FROM {table(view)} i"
+            " LEFT JOIN entry e ON e.position = i.position AND (e.standing <> 0 OR e.held <> 0)"
+            f" WHERE i.{key} = ANY(%s::bytea[]) AND coalesce(e.held, {PAYLOAD}) = {PAYLOAD} AND i.header IS NOT NULL"
+            f" ORDER BY i.{key}",
+            (list(keys),),
             binary=True,
-        )
-        return [_sight(row) for row in rows]
+        ).fetchall()
 
 
-def _sight(row: tuple[Any, ...]) -> Sight:
-    value, at, held, header, standing, *rest = row
-    return Sight(value, at, HELD_CODES[held], header or 0, standing, tuple(rest))
+def _columns(view: View) -> str:
+    """Return the columns that a view declares, as a statement names them."""
+    return ", ".join([f'"{name}"' for name, _ in view.columns])
 
 
 def _place(view: View, column: str) -> int:

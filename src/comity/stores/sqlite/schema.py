@@ -15,8 +15,9 @@ from comity.errors import Fault
 from comity.view import View, ViewKind
 
 APPLICATION_ID: Final = 0x436F6D69  # "Comi"
-VERSION: Final = 1
+VERSION: Final = 2
 
+# Of the first version; what came later is in MIGRATIONS, which a new file goes through too.
 TABLES: Final = """
 CREATE TABLE log (
   id INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, party TEXT NOT NULL, own INTEGER NOT NULL,
@@ -54,7 +55,10 @@ CREATE TABLE quarantine (
 INSERT INTO standing VALUES (0, CAST('{}' AS BLOB));
 """
 
-MIGRATIONS: Final[dict[int, str]] = {}  # from version -> statements that make it the next
+MIGRATIONS: Final[dict[int, str]] = {  # from version -> statements that make it the next
+    # What is not plainly held and stood by: the few entries that a look-up has to ask about.
+    1: "CREATE INDEX entry_unusual ON entry (position, standing, held) WHERE standing != 0 OR held != 0",
+}
 
 
 def recognise(connection: apsw.Connection) -> int:
@@ -112,6 +116,8 @@ def statements_of(view: View) -> list[str]:
     name = table(view)
     kinds = {ViewKind.INTEGER: "INTEGER", ViewKind.TEXT: "TEXT", ViewKind.BLOB: "BLOB"}
     columns = [f"{column} {kinds[kind]}" for column, kind in view.columns]
+    if view.with_header:
+        columns.append("header INTEGER")
     if view.clustered:
         columns.append(f"PRIMARY KEY ({', '.join((*view.clustered, 'position'))})")
         options = "STRICT, WITHOUT ROWID"

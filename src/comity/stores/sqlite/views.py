@@ -18,8 +18,10 @@ from comity.errors import Misuse
 from comity.node.ports import HELD_CODES, Sight
 from comity.stores.sqlite.schema import table
 from comity.view import Value, View
+from comity.vocab import Held
 
-ASKED_AT_ONCE: Final = 4_096  # values bound as one array
+PAYLOAD: Final = HELD_CODES.index(Held.PAYLOAD)
+ASKED_AT_ONCE: Final = 16_384  # values bound as one array
 
 
 class SqliteViews:
@@ -30,8 +32,10 @@ class SqliteViews:
 
     def put(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
         """Insert rows (position first); a row that is there already is no error."""
-        marks = ", ".join("?" * len(view.columns))
-        sql = f"INSERT INTO {table(view)} VALUES ({marks}) ON CONFLICT DO NOTHING"
+        marks = ["?"] * len(view.columns)
+        if view.with_header:
+            marks.append("(SELECT header FROM entry WHERE position = ?1)")
+        sql = f"INSERT INTO {table(view)} VALUES ({', '.join(marks)}) ON CONFLICT DO NOTHING"
         # In the order of the tree they go to: half the page writes for random keys.
         key = [_place(view, name) for name in view.clustered]
         ordered: Any = sorted(rows, key=itemgetter(*key)) if key else rows
@@ -57,19 +61,20 @@ class SqliteViews:
     ) -> Sequence[tuple[Value, ...]]:
         """Return rows equal on the named columns, by ascending position after `after`."""
         equal = "".join(f"{_column(view, name)} IS ? AND " for name in where)
-        sql = f"SELECT * FROM {table(view)} WHERE {equal}position > ? ORDER BY position LIMIT ?"
+        sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE {equal}position > ? ORDER BY position LIMIT ?"
         rows: Any = self._connection.execute(sql, (*where.values(), after, limit))
         return list(rows)
 
     def find_many(self, view: View, column: str, values: Sequence[Value]) -> Sequence[tuple[Value, ...]]:
         """Return the rows whose `column` is any of `values`; None matches nothing."""
         name = table(view)
-        sql = f"SELECT v.* FROM carray(?) asked JOIN {name} v ON v.{_column(view, column)} = asked.value"
+        what = _columns(view, "v.")
+        sql = f"SELECT {what} FROM carray(?) asked JOIN {name} v ON v.{_column(view, column)} = asked.value"
         return [row for chunk in _arrays(values) for row in self._connection.execute(sql, (chunk,))]
 
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
-        sql = f"SELECT * FROM {table(view)} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+        sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?"
         rows: Any = self._connection.execute(sql, (first, last, limit))
         return list(rows)
 
@@ -80,39 +85,41 @@ class SqliteViews:
 
 
 class SqliteLookups:
-    """`Lookups` over one connection: one statement from value to entry to object."""
+    """`Lookups` over one connection: one statement, and one tree for what is plainly held."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._statements: dict[tuple[str, str], tuple[str, str]] = {}  # names of views -> for one value, for many
+        self._statements: dict[str, tuple[str, str]] = {}  # name of a view -> for one key, for many
 
-    def one(self, index: View, objects: View, value: bytes) -> Sequence[Sight]:
-        """Return every entry whose indexed value is `value`."""
-        rows: Any = self._connection.execute(self._statement(index, objects)[0], (value,))
-        held = HELD_CODES
-        return [Sight(row[0], row[1], held[row[2]], row[3], row[4], row[5:]) for row in rows]
+    def one(self, view: View, key: bytes) -> Sequence[Sight]:
+        """Return the row of every entry that has this key and whose payload is held."""
+        return self._connection.execute(self._statement(view)[0], (key,)).fetchall()
 
-    def many(self, index: View, objects: View, values: Sequence[bytes]) -> Sequence[Sight]:
-        """Return the entries of any of `values`, unordered."""
-        sql = self._statement(index, objects)[1]
-        held = HELD_CODES
-        return [
-            Sight(row[0], row[1], held[row[2]], row[3], row[4], row[5:])
-            # In the order of the tree that is searched: neighbours stand on one page.
-            for chunk in _arrays(sorted(values))
-            for row in self._connection.execute(sql, (chunk,))
-        ]
+    def many(self, view: View, keys: Sequence[bytes]) -> Sequence[Sight]:
+        """Return the rows for any of `keys`, those of one key together."""
+        sql = self._statement(view)[1]
+        found: list[Sight] = []
+        # In the order of the tree that is searched: neighbours stand on one page.
+        for chunk in _arrays(sorted(keys)):
+            found += self._connection.execute(sql, (chunk,))
+        return found
 
-    def _statement(self, index: View, objects: View) -> tuple[str, str]:
+    def _statement(self, view: View) -> tuple[str, str]:
         # The very same text each time: to make and to hash it anew takes longer than a look-up in memory.
-        known = self._statements.get((index.name, objects.name))
+        known = self._statements.get(view.name)
         if known is None:
-            key = index.clustered[0]
-            what = f"SELECT i.{key}, e.position, e.held, coalesce(e.header, 0), e.standing, o.*"
-            tables = f"JOIN entry e ON e.position = i.position JOIN {table(objects)} o ON o.position = i.position"
-            known = self._statements[index.name, objects.name] = (
-                f"{what} FROM {table(index)} i {tables} WHERE i.{key} = ?",
-                f"{what} FROM carray(?) asked JOIN {table(index)} i ON i.{key} = asked.value {tables}",
+            (key,) = view.clustered
+            others = [f"i.{name}" for name, _ in view.columns if name not in {"position", key}]
+            what = ", ".join([f"i.{key}", "i.position", "i.header", "coalesce(e.standing, 0)", *others])
+            usual = (
+                "LEFT JOIN entry e INDEXED BY entry_unusual"
+                " ON e.position = i.position AND (e.standing != 0 OR e.held != 0)"
+            )
+            held = f"coalesce(e.held, {PAYLOAD}) = {PAYLOAD} AND i.header IS NOT NULL"
+            known = self._statements[view.name] = (
+                f"SELECT {what} FROM {table(view)} i {usual} WHERE i.{key} = ? AND {held}",
+                f"SELECT {what} FROM carray(?) asked CROSS JOIN {table(view)} i ON i.{key} = asked.value {usual}"
+                f" WHERE {held}",
             )
         return known
 
@@ -122,6 +129,11 @@ def _place(view: View, column: str) -> int:
         if name == column:
             return place
     raise Misuse(f"view {view.name} has no column {column!r}")
+
+
+def _columns(view: View, of: str = "") -> str:
+    """Return the columns that a view declares, as a statement names them."""
+    return ", ".join([of + name for name, _ in view.columns])
 
 
 def _column(view: View, name: str) -> str:

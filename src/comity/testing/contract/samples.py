@@ -28,6 +28,12 @@ OBJECTS: Final = View(
     by=(("uuid", "until"), ("name",)),
 )
 VALUES: Final = View("contract_value", (("position", ViewKind.INTEGER), ("key", ViewKind.BLOB)), clustered=("key",))
+KEYS: Final = View(
+    "contract_key",
+    (("position", ViewKind.INTEGER), ("key", ViewKind.BLOB), ("until", ViewKind.INTEGER), ("name", ViewKind.TEXT)),
+    clustered=("key",),
+    with_header=True,
+)
 PAIRS: Final = View(
     "contract_pair",
     (
@@ -38,7 +44,7 @@ PAIRS: Final = View(
     ),
     clustered=("origin", "holder"),
 )
-VIEWS: Final = (OBJECTS, VALUES, PAIRS)
+VIEWS: Final = (OBJECTS, VALUES, KEYS, PAIRS)
 """The views a contract store is opened with."""
 
 HEADERS: Final = (b'{"kind":"intel.object"}', b'{"kind":"act.retract"}', b'{"kind":"intel.sighting","at":1}')

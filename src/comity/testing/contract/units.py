@@ -9,6 +9,7 @@ from comity.errors import Misuse
 from comity.limits import QUARANTINE_ROWS_MAX
 from comity.node.ports import Store, Unit, position
 from comity.testing.contract.samples import (
+    KEYS,
     OBJECTS,
     ORIGIN,
     OTHER,
@@ -55,7 +56,7 @@ def _everything(unit: Unit, log_id: int) -> list[object]:
         unit.entries.commitments(log_id, 0, unit.logs.get(log_id).size),
         unit.views.scan(OBJECTS, 0, 2**62, limit=99),
         unit.views.scan(VALUES, 0, 2**62, limit=99),
-        unit.lookups.one(VALUES, OBJECTS, b"k"),
+        unit.lookups.one(KEYS, b"k"),
         unit.spans.about(ORIGIN, 0, 2**40 - 1),
         unit.documents.all("card"),
         unit.quarantine.all(limit=99),

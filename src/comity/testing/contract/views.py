@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
+from itertools import groupby
 from typing import Final
 
 from comity.errors import Misuse
-from comity.node.ports import Store, position
-from comity.testing.contract.samples import OBJECTS, PAIRS, RETRACTED, VALUES, grown, payload, raises
+from comity.node.ports import Store, place, position
+from comity.testing.contract.samples import KEYS, OBJECTS, PAIRS, RETRACTED, VALUES, grown, payload, raises
 from comity.view import Row
-from comity.vocab import Held
 
 OBJECT_ROWS: Final[tuple[Row, ...]] = (
     (position(1, 0), b"u" * 16, None, "a"),
@@ -115,30 +115,32 @@ class ViewsContract:
             assert list(unit.views.find(PAIRS, {"origin": "o1"}, limit=9, after=1)) == [rows[2], rows[3]]
             assert sorted(unit.views.scan(PAIRS, 1, 1, limit=9), key=repr) == rows[:2]
 
-    def test_a_look_up_joins_value_entry_and_object(self, store: Store) -> None:
+    def test_a_look_up_finds_held_payloads_with_their_class(self, store: Store) -> None:
         log_id = grown(store, [payload(n) for n in range(6)])
         key = [bytes([n]) * 16 for n in range(4)]
-        rows: list[Row] = [(position(log_id, n), b"%016d" % n, n, f"n{n}") for n in range(6)]
         pairs = [(0, key[0]), (1, key[0]), (1, key[1]), (2, key[2]), (5, key[1])]
+        rows: list[Row] = [(position(log_id, n), value, n, f"n{n}") for n, value in pairs]
         with store.write() as unit:
-            unit.views.put(OBJECTS, rows)
-            unit.views.put(VALUES, [(position(log_id, n), value) for n, value in pairs])
+            unit.views.put(KEYS, rows)
+            unit.views.put(KEYS, rows[:2])
+            unit.views.put(KEYS, [(position(log_id, 99), key[0], 0, "of no entry")])
             unit.entries.set_standing(log_id, 1, 2, RETRACTED)
             unit.entries.erase(log_id, 5, 6)
+        held = {pair for pair in pairs if pair[0] != 5}
         with store.read() as unit:
+            assert sorted(unit.views.find_many(KEYS, "key", key[1:])) == sorted(row for row in rows if row[1] != key[0])
             for sights, wanted in (
-                (unit.lookups.one(VALUES, OBJECTS, key[0]), {(0, key[0]), (1, key[0])}),
-                (unit.lookups.one(VALUES, OBJECTS, key[3]), set()),
-                (unit.lookups.many(VALUES, OBJECTS, key[:2]), {p for p in pairs if p[1] in key[:2]}),
-                (unit.lookups.many(VALUES, OBJECTS, key), set(pairs)),
-                (unit.lookups.many(VALUES, OBJECTS, [key[1], key[1]]), {(1, key[1]), (5, key[1])}),
-                (unit.lookups.many(VALUES, OBJECTS, []), set()),
+                (unit.lookups.one(KEYS, key[0]), {(0, key[0]), (1, key[0])}),
+                (unit.lookups.one(KEYS, key[3]), set()),
+                (unit.lookups.many(KEYS, key[:2]), {p for p in held if p[1] in key[:2]}),
+                (unit.lookups.many(KEYS, key), held),
+                (unit.lookups.many(KEYS, [key[1], key[1]]), {(1, key[1])}),
+                (unit.lookups.many(KEYS, []), set()),
             ):
-                assert {(sight.position - position(log_id, 0), sight.value) for sight in sights} == wanted
+                assert {(at - position(log_id, 0), value) for value, at, *_ in sights} == wanted
                 assert len(sights) == len(wanted)
-                for sight in sights:
-                    index = sight.position - position(log_id, 0)
-                    (brief,) = unit.entries.brief(log_id, index, index + 1)
-                    assert (sight.held, sight.standing_id) == (brief.held, brief.standing_id)
-                    assert sight.held is Held.ERASED or sight.header_id == brief.header_id
-                    assert sight.row == rows[index]
+                assert len([*groupby(sight[0] for sight in sights)]) == len({value for _, value in wanted}), "together"
+                for value, at, header_id, standing_id, *others in sights:
+                    (brief,) = unit.entries.brief(log_id, place(at)[1], place(at)[1] + 1)
+                    assert (header_id, standing_id) == (brief.header_id, brief.standing_id)
+                    assert (at, value, *others) in rows

@@ -13,6 +13,7 @@ from comity import canon
 from comity.areas import intel
 from comity.errors import Fault, Malformed, Misuse, NotFound
 from comity.formats import observables
+from comity.formats.observables import Observable
 from comity.formats.stix.report import Refusal
 from comity.node import ingest as ingesting
 from comity.node import sightings
@@ -26,6 +27,7 @@ from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
 READ_BYTES: Final = 1_048_576  # bytes read of a file at once
+STIX_ID: Final = "stix-id"  # the kind of a value that is an object's own id
 REFUSALS_SHOWN: Final = 20  # refusals named in an answer; the report file has more
 
 
@@ -51,7 +53,8 @@ def ingest(desk: Desk, ask: verbs.Ingest) -> verbs.Ingested:
         desk.pause()
 
     for path in ask.paths:
-        one = ingesting.ingest(node, actor, source, bytes_read.chunks(Path(path)), progress)
+        chunks = bytes_read.chunks(Path(path))
+        one = ingesting.ingest(node, actor, source, chunks, progress, desk.services.check)
         done.read, done.kept = done.read + one.read, done.kept + one.kept
         done.known, done.unmarked = done.known + one.known, done.unmarked + one.unmarked
         if one.report is not None:
@@ -136,7 +139,11 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
             read = observables.recognise(text)
             seen = [s for o in read for s in _seen(desk, unit, actor, observables.key(o))]
             named = queries.versions(unit, actor, text) if _is_id(text) else []
-            objects = tuple(_object(desk, unit, each) for each in _newest_first([*found, *named]))
+            meant = {key: Observable(kind, value) for key, kind, value in observables.keyed(text)}
+            objects = tuple(
+                _object(desk, unit, each, meant.get(each.key, Observable(STIX_ID, text)))
+                for each in _newest_first([*found, *named])
+            )
             read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
             answers.append(verbs.Answer(text, read_as, objects, tuple(seen)))
     return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
@@ -151,32 +158,23 @@ def _is_id(text: str) -> bool:
 
 
 def _newest_first(found: Sequence[Found]) -> list[Found]:
-    return sorted(found, key=lambda f: (-f.modified, f.uuid))
+    return sorted(found, key=lambda f: (-f.modified, f.object))
 
 
-def _object(desk: Desk, unit: Unit, found: Found) -> verbs.ObjectShown:
-    ident, name = _ident(found), ""
-    try:
-        body = msgspec.json.decode(desk.services.queries.body(unit, found.witnesses[0].position))
-        ident, name = str(body.get("id", ident)), str(body.get("name", ""))
-    except NotFound:
-        pass  # its bytes were erased between the index and now
+def _object(desk: Desk, unit: Unit, found: Found, value: Observable) -> verbs.ObjectShown:
+    body = msgspec.json.decode(desk.services.queries.body(unit, found.witnesses[0].position))
     return verbs.ObjectShown(
-        value=found.value.value,
-        kind=found.value.kind,
-        id=ident,
-        type=found.type if found.type != "custom" else ident.partition("--")[0],
-        name=name,
+        value=value.value,
+        kind=value.kind,
+        id=str(body["id"]),
+        type=str(body["type"]),
+        name=str(body.get("name", "")),
         modified=found.modified,
         until=found.until,
         revoked=found.revoked,
         current=found.current(desk.services.node.now()),
         witnesses=tuple(_witness(unit, witness) for witness in found.witnesses),
     )
-
-
-def _ident(found: Found) -> str:
-    return f"{found.type}--{uuid.UUID(bytes=found.uuid)}"
 
 
 def _witness(unit: Unit, witness: Witness) -> verbs.WitnessShown:
@@ -210,7 +208,8 @@ def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
         for ident in dict.fromkeys(_id_at(desk, unit, witness) for witness in witnesses):
             for found in queries.versions(unit, actor, ident):
                 body = queries.body(unit, found.witnesses[0].position)
-                versions.append(verbs.VersionShown(_object(desk, unit, found), body.decode("utf-8", "replace")))
+                shown = _object(desk, unit, found, Observable(STIX_ID, ident))
+                versions.append(verbs.VersionShown(shown, body.decode("utf-8", "replace")))
     return verbs.Shown(ask.name, tuple(versions))
 
 
