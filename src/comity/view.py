@@ -35,3 +35,8 @@ class View:
     clustered: tuple[str, ...] = ()
     by: tuple[tuple[str, ...], ...] = ()
     with_header: bool = False
+
+    @property
+    def scattered(self) -> bool:
+        """Say whether new rows go to random places: keys of bytes are digests and uuids."""
+        return bool(self.clustered) and dict(self.columns)[self.clustered[0]] is ViewKind.BLOB

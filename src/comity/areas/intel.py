@@ -37,7 +37,11 @@ OBJECT: Final = View(
         ("until", ViewKind.INTEGER),  # seconds; NULL: no end given
         ("flags", ViewKind.INTEGER),
     ),
-    by=(("uuid",),),
+)
+UUID: Final = View(
+    "intel_uuid",
+    (("position", ViewKind.INTEGER), ("uuid", ViewKind.BLOB), ("modified", ViewKind.INTEGER)),
+    clustered=("uuid",),
 )
 # What a look-up answers stands in the row itself: a value is found in one tree.
 OBSERVABLE: Final = View(
@@ -64,7 +68,7 @@ SIGHTING: Final = View(
     ),
     by=(("key",),),
 )
-VIEWS: Final = (OBJECT, OBSERVABLE, SIGHTING)
+VIEWS: Final = (OBJECT, UUID, OBSERVABLE, SIGHTING)
 
 REVOKED: Final = 1
 CUSTOM: Final = 2
@@ -189,9 +193,19 @@ class Folded(NamedTuple):
     """The rows of a batch, and what could not be folded: (position, reason)."""
 
     objects: list[Row]
+    uuids: list[Row]
     observables: list[Row]
     sightings: list[Row]
     refused: list[tuple[int, str]]
+
+    @classmethod
+    def empty(cls) -> Folded:
+        """Return what nothing adds up to."""
+        return cls([], [], [], [], [])
+
+    def by_view(self) -> list[tuple[View, list[Row]]]:
+        """Return the rows of each view."""
+        return list(zip(VIEWS, self[:-1], strict=True))
 
 
 def kind_of(header: Header) -> str:
@@ -226,7 +240,7 @@ def check_each(batches: Iterable[Sequence[bytes]]) -> Iterator[list[Facts | Refu
 
 def fold(items: Sequence[Item]) -> Folded:
     """Return the rows that statements add up to; unknown kinds give none and are kept for later."""
-    folded = Folded([], [], [], [])
+    folded = Folded.empty()
     objects = [item for item in items if kind_of(item.header) == INTEL_OBJECT]
     for item, facts in zip(objects, check_many([item.body for item in objects]), strict=True):
         if isinstance(facts, Refusal):
@@ -248,6 +262,7 @@ def rows(folded: Folded, position: int, facts: Facts) -> None:
     """Add the rows of one checked object."""
     uuid, code, modified, until, flags, _, keys, _ = facts
     folded.objects.append((position, uuid, code, modified, until, flags))
+    folded.uuids.append((position, uuid, modified))
     if keys:
         number = object_number(uuid)
         folded.observables.extend([(position, key, number, code, modified, until, flags) for key in keys])

@@ -98,6 +98,8 @@ def ingest(
         _batch(node, actor, origin, taken.popleft(), answers, done)
         if progress is not None:
             progress(done.read)
+    if done.kept > BATCH_ENTRIES_MAX:
+        folding.arrange(node)
     return done
 
 
@@ -142,10 +144,10 @@ def _batch(
             drafts = [books.Draft(headers.of(facts.tlp), data) for data, facts in fresh]
             home = books.home_origin(node, unit)
             first = books.append(node, unit, home, 0, drafts)
-            folded = intel.Folded([], [], [], [])
+            folded = intel.Folded.empty()
             for position, (_, facts) in enumerate(fresh, first):
                 intel.rows(folded, position, facts)
-            folding.put(node, unit, unit.logs.get(place(first)[0]), folded)
+            folding.put(node, unit, unit.logs.get(place(first)[0]), folded, first=True)
     for _, facts in fresh:
         done.report.accept(facts.note)
     done.kept += len(fresh)
@@ -191,10 +193,10 @@ def _unknown(
     node: Node, unit: Unit, origin: Source, fresh: list[tuple[bytes, Facts]], done: Ingested
 ) -> list[tuple[bytes, Facts]]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
-    rows = unit.views.find_many(intel.OBJECT, "uuid", sorted({facts.uuid for _, facts in fresh}))
+    rows = unit.views.find_many(intel.UUID, "uuid", sorted({facts.uuid for _, facts in fresh}))
     held: dict[tuple[object, object], list[int]] = {}
-    for row in rows:
-        held.setdefault((row[1], row[3]), []).append(int(row[0] or 0))
+    for at, uuid, modified in rows:
+        held.setdefault((uuid, modified), []).append(int(at or 0))
     kept: list[tuple[bytes, Facts]] = []
     seen: set[bytes] = set()
     for data, facts in fresh:

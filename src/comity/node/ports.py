@@ -177,8 +177,14 @@ class Entries(Protocol):
 class Views(Protocol):
     """What statements add up to: always rebuilt from the logs."""
 
-    def put(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
-        """Insert rows (position first); a row that is there already is no error."""
+    def put(self, view: View, rows: Sequence[tuple[Value, ...]], *, first: bool = False) -> None:
+        """Insert rows (position first); a row that is there already is no error.
+
+        `first` promises that none of them is there, nor was put before: it need not be looked for.
+        """
+
+    def arrange(self, view: View) -> None:
+        """Put what bulk writing set aside where look-ups find it soonest: rows are the same before and after."""
 
     def delete(self, view: View, rows: Sequence[tuple[Value, ...]]) -> None:
         """Delete exactly these rows, found by their key."""
@@ -215,7 +221,7 @@ class Lookups(Protocol):
         """Return the row of every entry that has this key and whose payload is held."""
 
     def many(self, view: View, keys: Sequence[bytes]) -> Sequence[Sight]:
-        """Return the rows for any of `keys`, those of one key together."""
+        """Return the rows for any of `keys`, in no order."""
 
 
 class Spans(Protocol):

@@ -242,8 +242,7 @@ class Queries:
             places = [self.parse_place(unit, name)]
         elif "--" in name:
             uuid = intel.uuid_of(name)
-            rows = unit.views.find_many(intel.OBJECT, "uuid", [uuid])
-            places = [int(row[0] or 0) for row in rows]
+            places = [int(row[0] or 0) for row in unit.views.find_many(intel.UUID, "uuid", [uuid])]
         else:
             places = [w.position for found in self.lookup(unit, actor, name) for w in found.witnesses]
         found = [w for at in sorted(set(places)) if (w := self.witness_at(unit, actor, at)) is not None]
@@ -273,7 +272,8 @@ class Queries:
         """Return every version held of a STIX object, newest first, each with its witnesses."""
         uuid = intel.uuid_of(ident)
         groups: dict[object, tuple[tuple[Any, ...], list[Witness]]] = {}
-        for row in unit.views.find_many(intel.OBJECT, "uuid", [uuid]):
+        places = [row[0] for row in unit.views.find_many(intel.UUID, "uuid", [uuid])]
+        for row in unit.views.find_many(intel.OBJECT, "position", places):
             witness = self.witness_at(unit, actor, int(row[0] or 0))
             if witness is not None:
                 groups.setdefault(row[3], (row, []))[1].append(witness)

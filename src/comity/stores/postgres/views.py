@@ -24,7 +24,7 @@ class PostgresViews:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def put(self, view: View, rows: Sequence[Row]) -> None:
+    def put(self, view: View, rows: Sequence[Row], *, first: bool = False) -> None:
         """Insert rows (position first); a row that is there already is no error."""
         marks = ["%s"] * len(view.columns)
         if view.with_header:
@@ -32,6 +32,9 @@ class PostgresViews:
             rows = [(*row, row[0]) for row in rows]
         with self._connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO {table(view)} VALUES ({', '.join(marks)}) ON CONFLICT DO NOTHING", rows)
+
+    def arrange(self, view: View) -> None:
+        """Do nothing: here rows go to their places at once."""
 
     def delete(self, view: View, rows: Sequence[Row]) -> None:
         """Delete exactly these rows, found by their key."""
@@ -87,15 +90,14 @@ class PostgresLookups:
         return self.many(view, [key])
 
     def many(self, view: View, keys: Sequence[bytes]) -> Sequence[Sight]:
-        """Return the rows for any of `keys`, those of one key together."""
+        """Return the rows for any of `keys`, in no order."""
         key = _column(view, view.clustered[0])
         others = [f'i."{name}"' for name, _ in view.columns if name not in {"position", view.clustered[0]}]
         what = ", ".join([f"i.{key}", "i.position", "i.header", "coalesce(e.standing, 0)", *others])
         return self._connection.execute(
             f"SELECT {what} FROM {table(view)} i"
             " LEFT JOIN entry e ON e.position = i.position AND (e.standing <> 0 OR e.held <> 0)"
-            f" WHERE i.{key} = ANY(%s::bytea[]) AND coalesce(e.held, {PAYLOAD}) = {PAYLOAD} AND i.header IS NOT NULL"
-            f" ORDER BY i.{key}",
+            f" WHERE i.{key} = ANY(%s::bytea[]) AND coalesce(e.held, {PAYLOAD}) = {PAYLOAD} AND i.header IS NOT NULL",
             (list(keys),),
             binary=True,
         ).fetchall()

@@ -97,11 +97,13 @@ def prepare(connection: apsw.Connection, views: Sequence[View]) -> None:
 
 
 def _prepare(connection: apsw.Connection, view: View) -> None:
-    name, wanted = table(view), statements_of(view)
-    rows = connection.execute("SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL", (name,))
-    if {row[0] for row in rows} != set(wanted):
+    wanted = statements_of(view)
+    marks = ", ".join("?" * len(tables(view)))
+    sql = f"SELECT sql FROM sqlite_schema WHERE tbl_name IN ({marks}) AND sql IS NOT NULL"
+    if {row[0] for row in connection.execute(sql, tables(view))} != set(wanted):
         # Another shape: a view is never the only copy, and is due to be folded again by its version.
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        for name in tables(view):
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
         for statement in wanted:
             connection.execute(statement)
 
@@ -111,9 +113,17 @@ def table(view: View) -> str:
     return f"view_{view.name}"
 
 
+def tables(view: View) -> tuple[str, ...]:
+    """Return the tables of a view: one, or for scattered rows also the small one that they first go to."""
+    return (table(view), f"{table(view)}_new") if view.scattered else (table(view),)
+
+
 def statements_of(view: View) -> list[str]:
-    """Return the statements that make a view's table and its indexes, as SQLite keeps them."""
-    name = table(view)
+    """Return the statements that make a view's tables and indexes, as SQLite keeps them."""
+    return [statement for name in tables(view) for statement in _statements_of(view, name)]
+
+
+def _statements_of(view: View, name: str) -> list[str]:
     kinds = {ViewKind.INTEGER: "INTEGER", ViewKind.TEXT: "TEXT", ViewKind.BLOB: "BLOB"}
     columns = [f"{column} {kinds[kind]}" for column, kind in view.columns]
     if view.with_header:

@@ -135,6 +135,7 @@ class SqliteStore:
         if lasting:
             unit.bodies.forget()
             unit.entries.forget()
+            unit.views.forget()
         else:
             self._writer = None
             _close(unit.connection)
