@@ -27,7 +27,7 @@ class Observable(NamedTuple):
 
 KINDS: Final = (
     *("ipv4", "ipv6", "domain", "url", "email", "asn", "mac", "md5", "sha1", "sha256", "sha512", "certificate"),
-    *("file-name", "file-path", "registry-key", "mutex", "user-agent", "cve", "text"),
+    *("file-name", "file-path", "registry-key", "mutex", "user-agent", "cve", "text", "wallet"),
 )
 """Every kind. `ipv4` and `ipv6` are addresses or prefixes; `certificate` is the hash of a certificate;
 `text` is any value that a pattern compares with and that has no kind of its own."""
@@ -64,6 +64,10 @@ _DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_NAME}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}")
 _ASN: Final = re.compile(r"(?:asn?[ :-]?)([0-9]{1,10})", re.IGNORECASE)
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}", re.IGNORECASE)
+_WALLET: Final = re.compile(  # Bitcoin and its kin, Ethereum and its kin, Monero
+    r"(?P<base58>[13LMDX][1-9A-HJ-NP-Za-km-z]{25,34}|[48][1-9A-HJ-NP-Za-km-z]{94}|T[1-9A-HJ-NP-Za-km-z]{33})"
+    r"|(?:bc|ltc)1[02-9ac-hj-np-z]{11,71}|(?:BC|LTC)1[02-9AC-HJ-NP-Z]{11,71}|0[xX][0-9a-fA-F]{40}"
+)
 _EMAIL: Final = re.compile(r"([^\s@<>\"(),:;\[\]\\]{1,64})@([^\s@]{1,253})")
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]{1,30})://([^/?#\s]+)([^\s#]*)(#\S*)?", re.IGNORECASE)
 _HOST_AND_REST: Final = re.compile(r"([^/?#\s:@]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#]\S*)?", re.IGNORECASE)
@@ -155,7 +159,8 @@ def recognise(text: str) -> tuple[Observable, ...]:
     written = normal("url", text)
     if written is not None and written not in precise:
         precise += (written,)  # brackets in a path may be the address's own
-    return precise or tuple(free for kind in FREE_KINDS if (free := normal(kind, text)) is not None)
+    # A wallet's address looks like many a word of code, so it is both.
+    return precise or tuple(free for kind in ("wallet", *FREE_KINDS) if (free := normal(kind, text)) is not None)
 
 
 def _plain(found: re.Match[str], text: str) -> tuple[Observable, ...]:
@@ -324,6 +329,14 @@ def _registry(text: str) -> str:
     return (_HIVES.get(hive, hive) + text[found.end() :].lower()).rstrip("\\")
 
 
+def _wallet(text: str) -> str:
+    """A cryptocurrency address by its form; hexadecimal ones and Bech32 are one value in either case."""
+    found = _WALLET.fullmatch(text)
+    if found is None:
+        return ""
+    return text if found.lastgroup == "base58" else text.lower()
+
+
 def _fold(text: str) -> str:
     return text.strip().lower()
 
@@ -352,6 +365,7 @@ _NORMAL: Final = {
     "user-agent": _as_is,
     "cve": _cve,
     "text": _as_is,
+    "wallet": _wallet,
 }
 
 

@@ -28,6 +28,7 @@ _KINDS: Final = {
     "process:name": "file-name",
     "windows-registry-key:key": "registry-key",
     "vulnerability:name": "cve",
+    "cryptocurrency-wallet:value": "wallet",
 }
 _ADDRESS: Final = "address"  # of a kind that only the value shows
 _SKIPPED: Final = "skipped"

@@ -24,10 +24,11 @@ class Refusal(NamedTuple):
 
 def refusal(rule: str, reason: str, *, offset: int = 0, ident: str = "") -> Refusal:
     """Return a refusal whose words are bounded and printable: they may quote hostile input."""
-    return Refusal(offset, _line(ident), rule, _line(reason))
+    return Refusal(offset, bounded(ident), rule, bounded(reason))
 
 
-def _line(text: str) -> str:
+def bounded(text: str) -> str:
+    """Return a text cut to REFUSAL_REASON_CHARS_MAX characters, all of them printable."""
     if len(text) > REFUSAL_REASON_CHARS_MAX:
         text = text[: REFUSAL_REASON_CHARS_MAX - 1] + "…"
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
