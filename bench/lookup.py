@@ -14,10 +14,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench import feed
 from bench.feed import Feed
-from bench.measure import Report, arguments, best, calibrate, peak_megabytes, size
-from comity.node import ingest
+from bench.measure import Report, Watch, arguments, best, calibrate, peak_megabytes, size
+from comity.node import correlating, ingest, knowing
 from comity.node.ports import Unit
 from comity.node.queries import Found
 from comity.statement import Marking
@@ -27,6 +29,7 @@ from comity.vocab import Tlp
 ASKED = 50_000  # values
 BATCH = 10_000  # values in one call, as the command line asks
 READ = 50_000  # payloads
+EVENT = 10_000  # values
 QUICK, FULL = 100_000, 1_000_000
 
 
@@ -54,6 +57,27 @@ def answers(report: Report, one: Inhabitant, count: int) -> None:
     report.rate("one value at a time", one_by_one, 50_000)
     report.rate("one at a time, each in a read of its own", best(ASKED, lambda: apart(one, asked)))
     report.rate(f"{BATCH:,} values at a time", many, 200_000)
+    report.rate("pasted values, one line each as JSON", best(ASKED, lambda: lines(one, batches)), 100_000)
+
+
+def lines(one: Inhabitant, batches: Sequence[Sequence[str]]) -> None:
+    """Answer as `comity lookup -` does."""
+    encode = msgspec.json.Encoder().encode
+    for batch in batches:
+        with one.store.read() as unit:
+            for line in knowing.known(one.services.queries, unit, one.actor, batch, one.node.now()):
+                encode(line)
+
+
+def correlation(report: Report, one: Inhabitant, count: int) -> None:
+    """Compare an event of 10,000 values with all that is held."""
+    chance = random.Random(6)
+    event = [feed.value(chance.randrange(count)) for _ in range(EVENT)]
+    watch = Watch()
+    with one.store.read() as unit, watch.running():
+        found = correlating.correlate_values(one.services.queries, unit, one.actor, event)
+    assert found.shared == found.values
+    report.figure(f"an event of {EVENT:,} values correlated, ms", watch.clock * 1_000, 1_000)
 
 
 def apart(one: Inhabitant, asked: Sequence[str]) -> None:
@@ -93,6 +117,7 @@ def main() -> int:
         world = filled(Path(folder), count)
         (one,) = world.people
         answers(report, one, count)
+        correlation(report, one, count)
         payloads(report, one, count)
         report.figure("peak memory, MB", peak_megabytes())
         world.close()

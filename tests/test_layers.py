@@ -31,7 +31,7 @@ METHODS = set("now utcnow today generate uuid1 uuid4 read_text read_bytes write_
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Never imported: the schemas and example reports inside it are read as package data.
-DATA_ONLY = {"stix2-validator"}
+DATA_ONLY = {"stix2-validator", "pymispgalaxies", "pymispwarninglists", "pytaxonomies"}
 
 
 def is_pure(path: Path) -> bool:

@@ -32,6 +32,8 @@ KIND_CHARACTERS_MAX: Final = 64  # of a kind's name
 INTEL_OBJECT: Final = "intel.object"  # a STIX object, the producer's bytes
 INTEL_SIGHTING: Final = "intel.sighting"  # this party saw (or did not see) a value or an object
 INTEL_EVIDENCE: Final = "intel.evidence"  # personal accounts: sealed, unindexed, never released
+INTEL_QUESTION: Final = "intel.question"  # has anybody seen this?
+INTEL_ANSWER: Final = "intel.answer"  # what an office says to a question, or to clarify an answer
 INTEL_RELAY: Final = "intel.relay"  # another author's statement, original bytes and proof
 
 

@@ -113,11 +113,85 @@ def test_broken_objects_are_named_and_stop_nothing(alone: Party, report: Path, t
     done = alone.ask("ingest", broken, "--source", "b", "--report", tmp_path / "report.json")
     assert (done["kept"], done["refused"]) == (74, 2)
     written = json.loads((tmp_path / "report.json").read_text())
-    assert len(written["refusals"]) == 2
-    assert written["refusals"][1]["id"] == "indicator--x"
+    assert [lost["outcome"] for lost in written["losses"]] == ["refused", "refused"]
+    assert written["losses"][1]["where"].endswith("indicator--x")
+    assert written["summary"]["kept"] == 74
     nothing = tmp_path / "nothing.json"
     nothing.write_text("this is no STIX at all")
     assert alone("ingest", nothing, "--source", "b", code=Malformed.exit_code)
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(alone: Party, report: Path) -> None:
+    would = alone.ask("ingest", report, "--source", "APT1", "--tlp", "GREEN", "--dry-run")
+    assert (would["dry"], would["kept"], would["unmarked"]) == (True, 76, 0)
+    assert alone.ask("sources")["sources"] == []
+    assert alone.ask("lookup", DOMAIN, code=1)["known"] == 0
+    assert alone.ask("ingest", report, "--source", "APT1", "--tlp", "GREEN")["kept"] == 76
+    assert alone.ask("ingest", report, "--source", "APT1", "--dry-run")["known"] == 76
+
+
+def test_a_table_is_read_by_a_guess_that_is_shown_and_kept(alone: Party, tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("ip,comment\n198.51.100.1,scanner\n198.51.100.2,scanner\n")
+    first = alone.ask("ingest", table, "--source", "list", "--tlp", "GREEN")
+    assert (first["forms"], first["kept"]) == ({"table": 1}, 2)
+    assert any("ipv4" in line for line in first["mapping"])
+    again = alone.ask("ingest", table, "--source", "list")
+    assert (again["known"], again["mapping"]) == (2, ["read by the mapping that is kept for this source"])
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('delimiter = ","\nheader = true\n[[columns]]\nat = 1\nrole = "value"\nkind = "ipv4"\n')
+    assert alone.ask("ingest", table, "--source", "list", "--mapping", mapping)["read"] == 2
+    (imported,) = alone.ask("imports", "--source", "list")["imports"]
+    copy = tmp_path / "copy"
+    alone("imports", "--original", imported["digest"][:12], "--to", copy)
+    assert copy.read_bytes() == table.read_bytes()
+
+
+def test_sensors_get_their_own_formats(alone: Party, report: Path, tmp_path: Path) -> None:
+    alone("ingest", report, "--source", "APT1", "--tlp", "CLEAR", "--pap", "CLEAR")
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    to = "cert.arcadia.example/csirt~grid"
+    for form, says in (
+        ("suricata", "hugesoft.org"),
+        ("rpz", "hugesoft.org"),
+        ("csv", "hugesoft.org"),
+        ("misp", '"Event"'),
+    ):
+        out = tmp_path / form
+        done = alone.ask("export", "--to", to, "--type", "indicator", "--format", form, "--out", out)
+        assert done["objects"] > 0
+        assert says in out.read_text()
+    assert (
+        alone.ask("export", "--to", to, "--type", "indicator", "--format", "csv", "--out", out)["purpose"] == "sensor"
+    )
+    assert "suricata" in alone("export", "--to", to, "--format", "help").err
+    assert alone("export", "--to", to, "--type", "indicator", "--format", "nothing", code=64).err
+
+
+def test_words_are_found_in_one_node(alone: Party, report: Path) -> None:
+    alone("ingest", report, "--source", "APT1", "--tlp", "GREEN")
+    found = alone.ask("search", "webc2*", "--limit", "3")
+    assert len(found["hits"]) == 3
+    assert found["more"]
+    assert alone.ask("search", "nothing-of-the-kind", code=1)["hits"] == []
+
+
+def test_standard_input_of_any_length_is_answered_line_by_line(alone: Party, report: Path) -> None:
+    alone("ingest", report, "--source", "APT1", "--tlp", "GREEN", "--pap", "GREEN")
+    hostile = "a\tb\x1b[31m"
+    asked = ["hugesoft[.]org", "198.51.100.7", "# a comment", "", hostile, "x" * 70_000, DOMAIN]
+    ran = spawned("--home", alone.home, "lookup", "-", "--json", input="\n".join(asked))
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [line["state"] for line in lines] == ["current", "unknown", "unknown", "unread", "current"]
+    assert (lines[0]["kind"], lines[0]["value"], lines[0]["source"]) == ("domain", "hugesoft.org", "APT1")
+    assert lines[0]["marking"] == "TLP:GREEN PAP:GREEN"
+    assert lines[2]["asked"] == hostile
+    table = spawned("--home", alone.home, "lookup", "-", input="\n".join(asked)).stdout.splitlines()
+    assert {row.count("\t") for row in table} == {10}
+    assert "\x1b" not in "".join(table)
+    nothing = spawned("--home", alone.home, "lookup", "-", input="198.51.100.7\n")
+    assert nothing.returncode == 1
+    assert nothing.stdout.startswith("198.51.100.7\tunknown\tipv4\t")
 
 
 def test_unmarked_objects_stay_at_home_and_are_counted(alone: Party, report: Path) -> None:

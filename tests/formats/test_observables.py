@@ -93,6 +93,17 @@ SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         ),
         ([r"C:\Users\x\.hidden\Evil.exe", r"c:\users\X\.hidden\evil.EXE"], "file-path", r"c:\users\x\.hidden\evil.exe"),
         (["/tmp/.X11/evil"], "file-path", "/tmp/.x11/evil"),
+        (["1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"], "wallet", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"),
+        (
+            ["bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4"],
+            "wallet",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        ),
+        (
+            ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0X5AAEB6053F3E94C9B9A09F33669435E7EF1BEAED"],
+            "wallet",
+            "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+        ),
     ],
 )
 def test_every_way_of_writing_a_value_meets_in_one_form(texts: list[str], kind: str, value: str) -> None:
@@ -139,6 +150,13 @@ def test_nothing_and_too_much_are_no_values(text: str) -> None:
         *(("md5", text) for text in (MD5[:-1], SHA256, "g" * 32)),
         *(("cve", text) for text in ("CVE-21-1", "CVE-2021-1")),
         ("registry-key", "Software\\Run"),
+        *(
+            ("wallet", text)
+            for text in (
+                *("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNV0O", "bc1Qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "0x5aAeb6"),
+                *("2BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "bc1q", "wallet"),
+            )
+        ),
         ("mac", "00:00:5e:00:53"),
     ],
 )

@@ -234,6 +234,6 @@ def test_a_kind_nobody_knows_yet_is_kept_and_folded_after_an_upgrade(
         log = unit.logs.find(accord_origin(one.name, PAIR, 1))
         assert log is not None
         assert unit.entries.read(log.id, 1, 2)[0].body == indicator(), "kept, byte for byte"
-    monkeypatch.setattr(intel, "INTEL_OBJECT", "intel.future")  # the program of tomorrow
+    monkeypatch.setattr("comity.areas.intel.folding.INTEL_OBJECT", "intel.future")  # the program of tomorrow
     rebuild.rebuild(other.node)
     assert found(other, "192.0.2.7") == [("indicator", "192.0.2.7", [""])]

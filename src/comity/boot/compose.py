@@ -7,6 +7,7 @@ restored backup before its peers were asked (`fitness`); whoever opens a node cl
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -19,19 +20,25 @@ from comity.boot.collecting import collect_rarely
 from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
+from comity.boot.outgoing import fetching, proxy
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
-from comity.boot.turns import PoliteWire, Turns
+from comity.boot.turns import PoliteFetching, PoliteWire, Turns
 from comity.canon import PartyId
-from comity.errors import Misuse, NotFound
+from comity.errors import Conflict, Misuse, NotFound, Unreachable
 from comity.http.fetch import Fetcher
-from comity.node import books, generations, parties, views
+from comity.node import books, generations, parties, polling, sources, views
+from comity.node.actor import Actor
+from comity.node.ingest import Source
 from comity.node.node import CARDS, Node
+from comity.node.polling import Polled
 from comity.node.ports import Wire
 from comity.node.services import Services, compose
+from comity.node.warnings import WarningLists
 from comity.party import Card
 from comity.stores.sqlite import SqliteStore, open_store
 from comity.surfaces.cli.operations import find, perform
 from comity.surfaces.cli.verbs import Progress
+from comity.transports.caller import Manners
 from comity.transports.native import NativeWire
 
 Report = Callable[[Progress], None]
@@ -44,6 +51,8 @@ class Machine:
         self.home = home
         self.settings = settings
         self.turns = Turns()
+        self.stop = threading.Event()  # set where this process is to end: polls break off
+        self._polled: set[str] = set()  # sources under way; changed in turns only
         self._serving = serving
         self._asked = threading.local()
         self._directory = KeyDirectory(home / KEYS)
@@ -51,8 +60,12 @@ class Machine:
         self._signer = MarkedSigner(signer, home / RUN, home / DATABASE)
         node = Node(setting.me(settings), store, self._signer, lambda: int(time.time()), os.urandom)
         self._services = compose(node, check_beside)
+        self._warnings = WarningLists(home)
         self._keys = DiskKeyring(self._directory, signer)
-        self._fetcher = Fetcher(allow=setting.networks(settings), seconds=settings.request_seconds)
+        self._fetcher = Fetcher(
+            allow=setting.networks(settings), seconds=settings.request_seconds, proxy=proxy(home, settings)
+        )
+        self._manners = Manners(node.clock, self._rest, random.SystemRandom().random)
         self._fitness = Fitness(fit=True, ask=False, why="")
 
     # -- the desk ----------------------------------------------------------------
@@ -66,6 +79,11 @@ class Machine:
     def keys(self) -> DiskKeyring:
         """Return the party's keys."""
         return self._keys
+
+    @property
+    def warnings(self) -> WarningLists:
+        """Return the warning lists of this machine."""
+        return self._warnings
 
     @property
     def home_office(self) -> str:
@@ -96,6 +114,33 @@ class Machine:
         node = self._services.node
         wire = NativeWire(self._fetcher, card, me=node.me, sign=node.signer.request, clock=node.clock)
         return PoliteWire(wire, self.turns)
+
+    def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
+        """Fetch what is new of a source and keep it, within one's turn. Raises `Conflict` where that is under way."""
+        from comity.formats import readers  # loads every parser
+
+        name = sources.key(source)
+        if name in self._polled:
+            raise Conflict(f"the source {source.name!r} is being polled", hint="`comity source list` shows its outcome")
+        way = PoliteFetching(lambda: fetching(self.home, source, self._fetcher, self._manners), self.turns, self.stop)
+        self._polled.add(name)
+        try:
+            return polling.poll(
+                self._services,
+                actor,
+                source,
+                way,
+                readers,
+                jitter=self._manners.chance(),
+                dry=dry,
+                progress=lambda done: self.report(f"polling {source.name}", done, 0),
+            )
+        finally:
+            self._polled.discard(name)
+
+    def _rest(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Unreachable("this node is stopping", hint="the next poll goes on from here")
 
     def report(self, what: str, done: int, total: int) -> None:
         """Say how far a long operation has come, to whoever asked for it in this thread."""

@@ -1,16 +1,18 @@
-"""A serving node: two doors, and a pull from every peer now and again, until it is asked to stop.
+"""A serving node: its doors, a pull from every peer and a poll of every source in turn, until it is asked to stop.
 
-Rules: the door to peers and the door to the owner are different applications. One peer's fault or silence
-never holds up another's pull; who does not answer is asked more and more rarely, up to `QUIET_SECONDS_MAX`.
+Rules: the doors to peers, to the owner and to the party's own programs are different applications. One peer's
+fault or silence never holds up another's pull; who does not answer is asked more and more rarely, up to
+`QUIET_SECONDS_MAX`.
 """
 
 from __future__ import annotations
 
 import signal
+import ssl
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +24,13 @@ import structlog
 from comity.boot import settings as setting
 from comity.boot.compose import Machine, opened
 from comity.boot.logs import configure
-from comity.boot.settings import RUN, SOCKET, Settings
+from comity.boot.polls import Polls
+from comity.boot.settings import RUN, SOCKET, SPOOL, Settings
 from comity.canon import PartyId
 from comity.errors import ComityError, Fault
 from comity.http.listen import Listener, Local, Tcp
 from comity.http.tls import server_context
-from comity.limits import BATCH_SECONDS_MAX, HTTP_BODY_BYTES_MAX
+from comity.limits import API_INGEST_BYTES_MAX, API_INGEST_SECONDS_MAX, BATCH_SECONDS_MAX, HTTP_BODY_BYTES_MAX
 from comity.node import pulls
 from comity.node.ports import Wire
 from comity.surfaces.cli import door
@@ -51,6 +54,7 @@ def serve(home: Path, *, alone: bool) -> None:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with opened(home, serving=True) as machine, _doors(machine, log):
+            machine.stop = stop
             _work(machine, log, stop, alone=alone)
             log.info("stopping")
     finally:
@@ -60,7 +64,7 @@ def serve(home: Path, *, alone: bool) -> None:
 
 @contextmanager
 def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iterator[None]:
-    """Open the owner's door, and the one for peers where the settings have one."""
+    """Open the owner's door, and those for peers and for programs where the settings have them."""
     settings = machine.settings
 
     def answered(method: str, path: str, status: int) -> None:
@@ -71,21 +75,42 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
             door.application(machine.perform), Local(machine.home / RUN / SOCKET), body_bytes_max=HTTP_BODY_BYTES_MAX
         )
     ]
+    tls = _tls(machine.home, settings)
+    logged = answered if settings.log_requests else None
     at = setting.listen_at(settings)
     if at is not None:
         app = native.application(machine.services.node, machine.services.serving, machine.address, machine.turns.mine)
-        tls = None if settings.plain_http else server_context(*_certificate(machine.home, settings))
-        listeners.append(Listener(app, Tcp(*at, tls), answered=answered if settings.log_requests else None))
+        listeners.append(Listener(app, Tcp(*at, tls), answered=logged))
+    api_at = setting.api_listen_at(settings)
+    if api_at is not None:
+        listeners.append(_for_programs(machine, Tcp(*api_at, tls), logged))
     started: list[Listener] = []
     try:
         for listener in reversed(listeners):  # the owner's door opens last: who finds it finds a node that serves
             listener.start()
             started.append(listener)
-        log.info("serving", listen=settings.listen or "nowhere: this node only pulls", socket=f"{RUN}/{SOCKET}")
+        nowhere = "nowhere: this node only pulls"
+        log.info(
+            "serving", listen=settings.listen or nowhere, api=settings.api_listen or "nowhere", socket=f"{RUN}/{SOCKET}"
+        )
         yield
     finally:
         for listener in reversed(started):
             listener.stop()
+
+
+def _for_programs(machine: Machine, at: Tcp, answered: Callable[[str, str, int], None] | None) -> Listener:
+    from comity.surfaces.api.door import application  # loads every verb
+
+    app = application(machine, machine.perform, machine.turns.mine, machine.home / RUN / SPOOL)
+    return Listener(app, at, body_bytes_max=API_INGEST_BYTES_MAX, seconds=API_INGEST_SECONDS_MAX, answered=answered)
+
+
+def _tls(home: Path, settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS of the doors on the network; None where there is none, or where it is set aside."""
+    if settings.plain_http or not (settings.listen or settings.api_listen):
+        return None
+    return server_context(*_certificate(home, settings))
 
 
 def _certificate(home: Path, settings: Settings) -> tuple[Path, Path]:
@@ -115,11 +140,12 @@ class _Peer:
 
 
 def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: threading.Event, *, alone: bool) -> None:
-    """Pull from every peer when it is due."""
+    """Pull from every peer and poll every source when it is due."""
     peers: dict[PartyId, _Peer] = {}
     reconsidered = 0.0
     every = machine.settings.sync_seconds
     pool = ThreadPoolExecutor(PULLERS, "pull")
+    polls = Polls(machine, log)
     try:
         while not stop.wait(TICK_SECONDS):
             try:
@@ -131,9 +157,11 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                     wires = machine.wires()
                 for name, wire in wires.items():
                     _attend(machine, log, pool, name, wire, peers.setdefault(name, _Peer()))
+                polls.attend()
             except ComityError as error:
                 log.error("fault", what=error.says())
     finally:
+        polls.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

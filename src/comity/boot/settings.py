@@ -10,7 +10,7 @@ import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -18,11 +18,15 @@ from comity import canon
 from comity.canon import PartyId
 from comity.errors import ComityError, Fault, Malformed, Misuse, NotFound
 
+if TYPE_CHECKING:
+    from comity.http.proxy import Proxy
+
 FILE: Final = "settings.toml"
 KEYS: Final = "keys"  # 0700; each file 0600
 DATABASE: Final = "node.db"
 RUN: Final = "run"  # what belongs to this machine and not to a backup
 SOCKET: Final = "local.sock"  # in RUN
+SPOOL: Final = "spool"  # in RUN: what programs send, until it is brought in
 SYNC_SECONDS_MIN: Final = 1  # below it a node would do nothing but ask
 
 
@@ -33,12 +37,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     office: str = ""
     time_zone: str = "Etc/UTC"
     listen: str = ""
+    api_listen: str = ""
     plain_http: bool = False
     tls_certificate: str = "tls.pem"
     tls_key: str = "tls.key"
     allow_networks: tuple[str, ...] = ()
     sync_seconds: int = 60
     request_seconds: int = 60
+    outbound_proxy: str = ""
+    outbound_proxy_login: str = ""
+    no_proxy: tuple[str, ...] = ()
     log_format: str = "console"
     log_requests: bool = False
 
@@ -56,6 +64,7 @@ TABLE: Final = (
     Row("office", "an office's short name", "who acts where a command does not say `--as`; empty: it must say"),
     Row("time_zone", "an IANA name", "in which times are shown, beside UTC"),
     Row("listen", "address:port", "where other nodes reach this one; empty: it only pulls"),
+    Row("api_listen", "address:port", "where this party's own programs ask this node, by token; empty: nowhere"),
     Row("plain_http", "true or false", "listen without TLS; only on a loopback address, behind a proxy that has it"),
     Row("tls_certificate", "a file", "PEM certificate of this node; relative names are in the node's directory"),
     Row("tls_key", "a file", "PEM key of that certificate, readable by its owner alone"),
@@ -64,6 +73,13 @@ TABLE: Final = (
     ),
     Row("sync_seconds", "seconds", "between two pulls from a peer: 60 finds an alert within a minute"),
     Row("request_seconds", "seconds", "for one whole exchange with a peer: a page at 64 kbit/s is cut and resumed"),
+    Row("outbound_proxy", "http://host:port", "through which every request goes out, to peers too; empty: none"),
+    Row("outbound_proxy_login", "a file in keys", "by which the proxy knows this node: `basic NAME:PASSWORD`"),
+    Row(
+        "no_proxy",
+        "a list of names and networks",
+        "reached without the proxy, with all names below them; this machine always is",
+    ),
     Row("log_format", "console or json", "how the serving node logs, on standard error"),
     Row("log_requests", "true or false", "log method, path and status of every request"),
 )
@@ -93,7 +109,13 @@ def check(settings: Settings) -> None:
     """Check what the types cannot say. Raises `Malformed` or `ValueError`."""
     canon.party_id(settings.party)
     listen_at(settings)
+    api_listen_at(settings)
     networks(settings)
+    if settings.outbound_proxy:
+        proxy_of(settings)
+    login = settings.outbound_proxy_login
+    if login and (Path(login).name != login or login.startswith(".") or login.endswith((".key", ".retired"))):
+        raise Malformed(f"outbound_proxy_login: {login!r} is no file of a login", hint="a name in the node's `keys`")
     for name, least in (("sync_seconds", SYNC_SECONDS_MIN), ("request_seconds", 1)):
         if getattr(settings, name) < least:
             raise ValueError(f"{name} is at least {least}")
@@ -102,20 +124,27 @@ def check(settings: Settings) -> None:
 
 
 def listen_at(settings: Settings) -> tuple[str, int] | None:
-    """Return address and port to listen on, or None. Raises `Malformed`."""
-    if not settings.listen:
+    """Return address and port to listen on for peers, or None. Raises `Malformed`."""
+    return _address("listen", settings.listen, plain=settings.plain_http)
+
+
+def api_listen_at(settings: Settings) -> tuple[str, int] | None:
+    """Return address and port to listen on for this party's own programs, or None. Raises `Malformed`."""
+    return _address("api_listen", settings.api_listen, plain=settings.plain_http)
+
+
+def _address(name: str, text: str, *, plain: bool) -> tuple[str, int] | None:
+    if not text:
         return None
-    host, colon, port = settings.listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise Malformed(
-            f"listen: {settings.listen!r} is not address:port", hint="for example 127.0.0.1:8460 or [::]:8460"
-        )
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise Malformed(f"{name}: {text!r} is not address:port", hint="for example 127.0.0.1:8460 or [::]:8460")
     host = host.removeprefix("[").removesuffix("]")
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError as error:
-        raise Malformed(f"listen: {host!r} is not an IP address") from error
-    if settings.plain_http and not loopback:
+        raise Malformed(f"{name}: {host!r} is not an IP address") from error
+    if plain and not loopback:
         raise Malformed("plain_http is for a loopback address only")
     return host, int(port)
 
@@ -123,6 +152,13 @@ def listen_at(settings: Settings) -> tuple[str, int] | None:
 def networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """Return the inward networks that requests may go to. Raises `ValueError`."""
     return tuple(ipaddress.ip_network(text) for text in settings.allow_networks)
+
+
+def proxy_of(settings: Settings, authorization: str = "") -> Proxy:
+    """Return the proxy that the settings name. Raises `Malformed`."""
+    from comity.http import proxy as proxies  # loads the client's half of HTTP
+
+    return proxies.parse(settings.outbound_proxy, authorization=authorization, direct=settings.no_proxy)
 
 
 def me(settings: Settings) -> PartyId:

@@ -7,11 +7,19 @@ is their turn.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from typing import Final, TypeVar
 
+from comity.errors import Unreachable
+from comity.node.polling import Faults, Fetching, Part
 from comity.node.ports import Wire
 from comity.sync import Answer, AnyRequest
+
+T = TypeVar("T")
+
+PIECES_AT_ONCE: Final = 256  # objects of a source read on before one's turn is taken back
 
 
 class Turns:
@@ -63,3 +71,43 @@ class PoliteWire:
         """Ask while others have their turn."""
         with self._turns.others():
             return self._wire.ask(request)
+
+
+class PoliteFetching:
+    """A way to a source on which nobody's turn is kept while waiting for the network, and which ends with the node."""
+
+    def __init__(self, make: Callable[[], Fetching], turns: Turns, stop: threading.Event) -> None:
+        self._make = make
+        self._turns = turns
+        self._stop = stop
+        self.faults = Faults()
+
+    def parts(self, cursor: bytes) -> Generator[Part, None, None]:
+        """Fetch while others have their turn. Raises what making the way and fetching do."""
+        fetching = self._make()
+        self.faults = fetching.faults
+        with closing(fetching.parts(cursor)) as parts:
+            while True:
+                self._go_on()
+                with self._turns.others():
+                    part = next(parts, None)
+                if part is None:
+                    return
+                if part.pieces is not None:
+                    part.pieces = self._outside(part.pieces, PIECES_AT_ONCE)
+                if part.chunks is not None:
+                    part.chunks = self._outside(part.chunks, 1)
+                yield part
+
+    def _outside(self, things: Iterator[T], count: int) -> Iterator[T]:
+        while True:
+            self._go_on()
+            with self._turns.others():
+                group = list(islice(things, count))
+            if not group:
+                return
+            yield from group
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Unreachable("this node is stopping", hint="the next poll goes on from here")

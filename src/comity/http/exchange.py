@@ -2,7 +2,8 @@
 
 Rules: the deadline is for everything together, so a peer that sends a byte a minute gains nothing. The
 body is counted as it comes. Only `identity` bodies are taken: a compressed one could unfold to anything,
-and what nodes compress, they compress inside their own media types. Redirects are not followed.
+and what nodes compress, they compress inside their own media types. Redirects are not followed. A body that is
+read as it comes (`streaming`) may take long, but neither fall silent nor drip.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import httpcore2
 
 from comity.errors import Malformed, Misuse, Refused, TooLarge, Unreachable
 from comity.http.tls import ClientTls
+from comity.limits import HTTP_SECONDS_MAX
 
+SILENCE_SECONDS: Final = HTTP_SECONDS_MAX  # that may pass without a byte, however far the deadline is
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _METHOD: Final = re.compile("[A-Z]{1,20}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -37,11 +40,22 @@ class Response(NamedTuple):
     body: bytes
 
 
+class Incoming(NamedTuple):
+    """An answer whose body is still to come: `chunks` raises what `exchange` does."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+
+
 class Bounds(NamedTuple):
     """How long an exchange may take in all, and how much it may bring."""
 
     seconds: float
     body_bytes_max: int
+    limit: str = "HTTP_BODY_BYTES_MAX"  # the name of the limit on the body, for errors
+    rate_min: int = 0  # bytes a second of the body, over the time waited for it, once that is over `patience`
+    patience: float = HTTP_SECONDS_MAX  # seconds
 
 
 class Stream(httpcore2.NetworkStream):
@@ -59,7 +73,7 @@ class Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what arrives first, at most `max_bytes`; empty when the peer has ended."""
         with _raising(httpcore2.ReadTimeout, httpcore2.ReadError):
-            self._socket.settimeout(remaining(timeout))
+            self._socket.settimeout(min(remaining(timeout), SILENCE_SECONDS))
             return self._socket.recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -141,20 +155,46 @@ def exchange(
     Raises `Unreachable`, `TooLarge`, `Refused` (a redirect), `Malformed` (a body coded unasked),
     `Misuse` (a request that cannot be sent), and what the pool's backend raises.
     """
+    with streaming(pool, method, url, headers=headers, body=body, bounds=bounds, peer=peer) as answer:
+        return Response(answer.status, answer.headers, b"".join(answer.chunks))
+
+
+@contextlib.contextmanager
+def streaming(
+    pool: httpcore2.ConnectionPool,
+    method: str,
+    url: httpcore2.URL,
+    *,
+    headers: Mapping[str, str],
+    body: bytes,
+    bounds: Bounds,
+    peer: str,
+) -> Iterator[Incoming]:
+    """Send a request and give the answer's head; its body is read as it comes. Raises what `exchange` does."""
     if not _METHOD.fullmatch(method):
         raise Misuse(f"{method!r} is not an HTTP method")
     deadline = time.monotonic() + bounds.seconds
     timeout = {"connect": deadline, "read": deadline, "write": deadline, "pool": bounds.seconds}
     content = body if body or method in _WITH_BODY else None
-    try:
-        with pool.stream(
+    with (
+        _failing(peer, bounds, deadline),
+        pool.stream(
             method, url, headers=_sent(headers, peer), content=content, extensions={"timeout": timeout}
-        ) as answer:
-            received = _received(answer.headers)
-            _check_head(answer.status, received, bounds, peer)
-            return Response(answer.status, received, _read(answer, bounds, peer))
+        ) as answer,
+    ):
+        received = _received(answer.headers)
+        _check_head(answer.status, received, bounds, peer)
+        yield Incoming(answer.status, received, _chunks(answer, bounds, peer, deadline))
+
+
+@contextlib.contextmanager
+def _failing(peer: str, bounds: Bounds, deadline: float) -> Iterator[None]:
+    """Turn what httpcore2 raises into errors of ours."""
+    try:
+        yield
     except httpcore2.TimeoutException as error:
-        raise Unreachable(f"{peer} gave no whole answer within {bounds.seconds:g} s", hint="try again later") from error
+        late = f"gave no whole answer within {bounds.seconds:g} s" if time.monotonic() >= deadline else "fell silent"
+        raise Unreachable(f"{peer} {late}", hint="try again later") from error
     except httpcore2.LocalProtocolError as error:
         raise Misuse(f"the request to {peer} cannot be sent: {error}") from error
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
@@ -196,16 +236,23 @@ def _check_head(status: int, headers: Mapping[str, str], bounds: Bounds, peer: s
         raise _too_large(peer, bounds)
 
 
-def _read(answer: httpcore2.Response, bounds: Bounds, peer: str) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in answer.iter_stream():
+def _chunks(answer: httpcore2.Response, bounds: Bounds, peer: str, deadline: float) -> Iterator[bytes]:
+    coming = iter(answer.iter_stream())
+    size, waited = 0, 0.0
+    while True:
+        began = time.monotonic()
+        with _failing(peer, bounds, deadline):
+            chunk = next(coming, None)
+        if chunk is None:
+            return
         size += len(chunk)
         if size > bounds.body_bytes_max:
             raise _too_large(peer, bounds)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        waited += time.monotonic() - began
+        if waited > bounds.patience and size < bounds.rate_min * waited:
+            raise Unreachable(f"{peer} sends under {bounds.rate_min} bytes a second", hint="try again later")
+        yield chunk
 
 
 def _too_large(peer: str, bounds: Bounds) -> TooLarge:
-    return TooLarge(f"the answer of {peer} is over HTTP_BODY_BYTES_MAX ({bounds.body_bytes_max} bytes); it was dropped")
+    return TooLarge(f"the answer of {peer} is over {bounds.limit} ({bounds.body_bytes_max} bytes); it was dropped")

@@ -1,30 +1,35 @@
 """Requests to other nodes and to public sources, which cannot be turned inwards.
 
 Rules: a name is resolved once and only judged addresses are connected to (`inward`); plain http goes to
-loopback only; TLS is proven by public authorities or by pin (`tls`); time and size are bounded and no
-redirect is followed (`exchange`). Proxies of the environment are not used: behind one, the address that
-is connected to would be its choice. Connections are reused per TLS policy, host and port, so that what was
-proven for one peer never serves another.
+loopback only, unless the caller says that it may go out (`plain`); TLS is proven by public authorities or by pin
+(`tls`); time and size are bounded and no redirect is followed (`exchange`). Proxies of the environment are not used:
+behind one, the address that is connected to would be its choice; the one that the operator names is (`proxy`).
+Connections are reused per TLS policy, host and port, so that what was proven for one peer never serves another.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpcore2
 
-from comity.errors import Misuse
+from comity.errors import Misuse, Refused
 from comity.http import inward
+from comity.http import proxy as proxies
 from comity.http import url as urls
-from comity.http.exchange import Bounds, Response, Stream, exchange, remaining
+from comity.http.exchange import Bounds, Incoming, Response, Stream, remaining, streaming
 from comity.http.inward import Address, Network, Resolver
+from comity.http.proxy import Proxy
 from comity.http.tls import PUBLIC, ClientTls, TlsPolicy, client_tls
 from comity.limits import (
+    HTTP_ADDRESSES_MAX,
     HTTP_BODY_BYTES_MAX,
     HTTP_CONNECTIONS_PER_PEER_MAX,
     HTTP_IDLE_SECONDS,
@@ -33,6 +38,14 @@ from comity.limits import (
 )
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class _Way(NamedTuple):
+    """How connections of one pool are made."""
+
+    tls: TlsPolicy | None  # None: plain http
+    plain: bool  # plain http may leave this machine
+    carried: bool  # by the proxy
 
 
 class Fetcher:
@@ -49,12 +62,14 @@ class Fetcher:
         resolve: Resolver = inward.system_addresses,
         seconds: float = HTTP_SECONDS_MAX,
         body_bytes_max: int = HTTP_BODY_BYTES_MAX,
+        proxy: Proxy | None = None,
     ) -> None:
         self._allow = tuple(allow)
         self._resolve = resolve
         self._bounds = Bounds(seconds, body_bytes_max)
+        self._proxy = proxy
         self._lock = threading.Lock()
-        self._pools: OrderedDict[TlsPolicy | None, httpcore2.ConnectionPool] = OrderedDict()
+        self._pools: OrderedDict[_Way, httpcore2.ConnectionPool] = OrderedDict()
         self._closed = False
 
     def request(
@@ -65,22 +80,58 @@ class Fetcher:
         headers: Mapping[str, str] = _NO_HEADERS,
         body: bytes = b"",
         tls: TlsPolicy = PUBLIC,
+        plain: bool = False,
     ) -> Response:
         """Send a request and return the whole answer, whatever its status.
 
         Raises `Refused` (an inward address, plain http, a redirect), `Unverified` (certificate or pin),
-        `Unreachable`, `TooLarge`, `Malformed` (the URL, the policy or the answer), `Misuse` (cannot be sent).
+        `Unreachable`, `TooLarge`, `Malformed` (the URL, the policy or the answer), `Misuse` (cannot be sent),
+        `Fault` (the proxy does not know us).
         """
+        with self._streamed(method, url, headers, body, tls, plain, self._bounds) as answer:
+            return Response(answer.status, answer.headers, b"".join(answer.chunks))
+
+    @contextmanager
+    def stream(
+        self,
+        url: str,
+        bounds: Bounds,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        tls: TlsPolicy = PUBLIC,
+        plain: bool = False,
+    ) -> Iterator[Incoming]:
+        """Send a GET and give the answer's head; its body is read as it comes. Raises what `request` does."""
+        with self._streamed("GET", url, headers, b"", tls, plain, bounds) as answer:
+            yield answer
+
+    @contextmanager
+    def _streamed(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        tls: TlsPolicy,
+        plain: bool,
+        bounds: Bounds,
+    ) -> Iterator[Incoming]:
         target = urls.parse(url)
-        pool = self._pool(tls if target.scheme == "https" else None)
+        proxy = self._proxy if self._proxy is not None and self._proxy.carries(target.host) else None
+        encrypted = target.scheme == "https"
+        pool = self._pool(_Way(tls if encrypted else None, plain and not encrypted, proxy is not None))
+        path = target.target
+        if proxy is not None and not encrypted:
+            path = str(target)  # RFC 9112 §3.2.2: the absolute form
+            headers = {**headers, "Proxy-Authorization": proxy.authorization} if proxy.authorization else headers
         # Built from the parts that were parsed: a second parser might read the same text differently.
         where = httpcore2.URL(
-            scheme=target.scheme.encode(),
-            host=target.host.encode(),
-            port=target.port,
-            target=target.target.encode(),
+            scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=path.encode()
         )
-        return exchange(pool, method, where, headers=headers, body=body, bounds=self._bounds, peer=target.authority)
+        with streaming(pool, method, where, headers=headers, body=body, bounds=bounds, peer=target.authority) as answer:
+            if proxy is not None:
+                proxies.unknown(answer.status, proxy)
+            yield answer
 
     def close(self) -> None:
         """Close every connection; the fetcher cannot be used again."""
@@ -91,37 +142,47 @@ class Fetcher:
         for pool in pools:
             pool.close()
 
-    def _pool(self, policy: TlsPolicy | None) -> httpcore2.ConnectionPool:
+    def _pool(self, way: _Way) -> httpcore2.ConnectionPool:
         with self._lock:
             if self._closed:
                 raise Misuse("this fetcher has been closed")
-            if policy not in self._pools:
-                self._pools[policy] = self._new_pool(policy)
-            self._pools.move_to_end(policy)
+            if way not in self._pools:
+                self._pools[way] = self._new_pool(way)
+            self._pools.move_to_end(way)
             unused = self._pools.popitem(last=False)[1] if len(self._pools) > HTTP_PEERS_MAX else None
-            pool = self._pools[policy]
+            pool = self._pools[way]
         if unused is not None:
             unused.close()
         return pool
 
-    def _new_pool(self, policy: TlsPolicy | None) -> httpcore2.ConnectionPool:
-        tls = None if policy is None else client_tls(policy)
+    def _new_pool(self, way: _Way) -> httpcore2.ConnectionPool:
+        tls = None if way.tls is None else client_tls(way.tls)
+        own = way.tls not in (None, PUBLIC)
         return httpcore2.ConnectionPool(
             ssl_context=None if tls is None else tls.context,
-            max_connections=HTTP_CONNECTIONS_PER_PEER_MAX if policy not in (None, PUBLIC) else None,
-            max_keepalive_connections=HTTP_CONNECTIONS_PER_PEER_MAX if policy not in (None, PUBLIC) else HTTP_PEERS_MAX,
+            max_connections=HTTP_CONNECTIONS_PER_PEER_MAX if own else None,
+            max_keepalive_connections=HTTP_CONNECTIONS_PER_PEER_MAX if own else HTTP_PEERS_MAX,
             keepalive_expiry=HTTP_IDLE_SECONDS,
-            network_backend=_Outward(self._allow, self._resolve, tls),
+            network_backend=_Outward(self._allow, self._resolve, tls, way, self._proxy if way.carried else None),
         )
 
 
 class _Outward(httpcore2.NetworkBackend):
-    """Opens sockets to judged addresses only, each with the TLS policy its pool was made for."""
+    """Opens sockets to judged addresses or through the proxy, each with the TLS policy its pool was made for."""
 
-    def __init__(self, allow: Collection[Network], resolve: Resolver, tls: ClientTls | None) -> None:
+    def __init__(
+        self,
+        allow: Collection[Network],
+        resolve: Resolver,
+        tls: ClientTls | None,
+        way: _Way,
+        proxy: Proxy | None,
+    ) -> None:
         self._allow = allow
         self._resolve = resolve
         self._tls = tls
+        self._loopback_only = tls is None and not way.plain
+        self._proxy = proxy
 
     def connect_tcp(
         self,
@@ -131,20 +192,45 @@ class _Outward(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Return a stream to the first address of `host` that answers. Raises `Refused` or `Unreachable`."""
-        addresses = inward.judge(host, self._resolve(host), self._allow, loopback_only=self._tls is None)
-        failure: OSError | None = None
-        for tried, address in enumerate(addresses):
-            try:
-                # An equal share of the time left, so that one silent address does not use up the others' turn.
-                sock = _connect(address, port, remaining(timeout) / (len(addresses) - tried))
-            except OSError as error:
-                failure = error
-            else:
-                return Stream(sock, self._tls)
-        if isinstance(failure, TimeoutError):
-            raise httpcore2.ConnectTimeout(str(failure)) from failure
-        raise httpcore2.ConnectError(str(failure)) from failure
+        """Return a stream to `host`, by the first of its addresses that answers. Raises `Refused` or `Unreachable`."""
+        if self._proxy is not None:
+            return Stream(self._carried(self._proxy, host, port, timeout), self._tls)
+        addresses = inward.judge(host, self._resolve(host), self._allow, loopback_only=self._loopback_only)
+        return Stream(_first(addresses, port, timeout), self._tls)
+
+    def _carried(self, proxy: Proxy, host: str, port: int, deadline: float | None) -> socket.socket:
+        """Return a socket to the proxy: for https, one that it has connected to `host`."""
+        if self._loopback_only:
+            raise Refused(f"plain http to {host} is refused", hint="use https; plain http is for this machine only")
+        proxies.judge(host, self._resolve, self._allow)
+        addresses = [ipaddress.ip_address(text) for text in self._resolve(proxy.host)]
+        sock = _first(addresses[:HTTP_ADDRESSES_MAX], proxy.port, deadline)
+        if self._tls is None:
+            return sock
+        try:
+            proxies.tunnel(sock, proxy, host, port, deadline)
+        except OSError as error:
+            sock.close()
+            failed = httpcore2.ConnectTimeout if isinstance(error, TimeoutError) else httpcore2.ConnectError
+            raise failed(f"the proxy {proxy.host}: {error}") from error
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _first(addresses: Sequence[Address], port: int, deadline: float | None) -> socket.socket:
+    """Return a socket connected to the first address that answers."""
+    failure: OSError | None = None
+    for tried, address in enumerate(addresses):
+        try:
+            # An equal share of the time left, so that one silent address does not use up the others' turn.
+            return _connect(address, port, remaining(deadline) / (len(addresses) - tried))
+        except OSError as error:
+            failure = error
+    if isinstance(failure, TimeoutError):
+        raise httpcore2.ConnectTimeout(str(failure)) from failure
+    raise httpcore2.ConnectError(str(failure)) from failure
 
 
 def _connect(address: Address, port: int, seconds: float) -> socket.socket:

@@ -44,6 +44,7 @@ class TlsPolicy:
 
     certificate: str = ""  # PEM
     pin: str = ""  # "sha256/<base64>" of the SubjectPublicKeyInfo
+    client: str = ""  # path of a PEM file with the certificate and key that this side shows
 
 
 PUBLIC: Final = TlsPolicy()
@@ -171,7 +172,17 @@ def _impostor(host: str) -> Unverified:
 
 
 def client_tls(policy: TlsPolicy) -> ClientTls:
-    """Return what a client checks under `policy`. Raises `Malformed` if the card's fields contradict each other."""
+    """Return what a client checks under `policy`, and shows.
+
+    Raises `Malformed` if the card's fields contradict each other, `Fault` or `Misuse` for our own certificate.
+    """
+    client = _peer_of(policy)
+    if policy.client:
+        _load_chain(client.context, Path(policy.client), Path(policy.client))
+    return client
+
+
+def _peer_of(policy: TlsPolicy) -> ClientTls:
     if not policy.certificate:
         # The system's own store, not a bundled one: that is where an administration installs its own authority.
         context = ssl.create_default_context()
@@ -201,13 +212,17 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    _load_chain(context, certificate, key)
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         raise Misuse(f"{certificate} and {key} are not a certificate and its key: {error}") from error
     except OSError as error:
         raise Fault(f"{certificate} or {key} cannot be read: {error}") from error
-    return context
 
 
 def _no_password() -> str:

@@ -16,7 +16,7 @@ from comity.acts import Span
 from comity.areas import intel
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Malformed, NotFound, Refused, Theirs, Unverified
-from comity.node import books, folding, witness
+from comity.node import books, folding, questions, witness
 from comity.node.accords import Accords
 from comity.node.folding import Taken
 from comity.node.node import Node, note
@@ -149,6 +149,8 @@ class Arrivals:
             verdict = verdicts[entry.header]
             if verdict is None and header.kind == INTEL_RELAY:
                 verdict = self._relay_verdict(unit, header, entry.body)
+            if verdict is None and header.kind in intel.ASKING:
+                verdict = questions.verdict(self._node, unit, log, index, entry.commitment, header, entry.body)
             if verdict is not None:
                 refused += 1
                 self.quarantine(unit, log.party, verdict, join(entry.header, entry.body))

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from comity.acts import Standing, narrowed
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.node.queries import Queries
 from comity.node.releases import Class, Judged, Releases
 from comity.policy import Audience, Withholding
+from comity.vocab import Tlp
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class Exported:
     places: list[int] = field(default_factory=list)
     withheld: int = 0
     grounds: dict[str, int] = field(default_factory=dict)
+    labels: set[Tlp] = field(default_factory=set)  # of what goes
 
 
 def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence[int], audience: Audience) -> Exported:
@@ -44,12 +49,20 @@ def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence
                 judged = releases.for_audience(unit, log, which, audience)
                 decided.append((which, judged, indexes))
                 _count(done, judged, log_id, indexes)
+                if judged.released:
+                    done.labels.add(_label(node, unit, which))
             lines = releases.unrecorded(unit, log, decided, to=audience.name)
             if lines:
                 releases.record(
                     unit, log, lines, to=audience.name, office=actor.office_id, why=f"export by {actor.user}"
                 )
     return done
+
+
+def _label(node: Node, unit: Unit, which: Class) -> Tlp:
+    marking = node.header(unit.entries.header(which.header_id)).marking
+    standing = msgspec.json.decode(unit.entries.standing(which.standing_id), type=Standing)
+    return narrowed(marking, standing).tlp if marking else Tlp.RED
 
 
 def _count(done: Exported, judged: Judged, log_id: int, indexes: Sequence[int]) -> None:

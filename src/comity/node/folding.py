@@ -3,7 +3,7 @@
 Rules: folding reads entries and writes views, standings and spans; it never adds to a log. What it finds
 due (a narrowing act about something this party restated or relayed) is returned for `books` to state.
 An act about statements counts only in a log of the statements' own author. In this party's own accord
-logs only acts are folded: the content there is indexed where it was first held.
+logs only acts, questions and answers are folded: all other content is indexed where it was first held.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from comity.areas import intel
 from comity.canon import OfficeId, Origin
 from comity.errors import ComityError, Malformed
 from comity.limits import ORIGIN_BYTES_MAX
-from comity.node import views
+from comity.node import views, wording
 from comity.node.node import Node, note
 from comity.node.ports import Log, LogState, Unit, place, position
 from comity.statement import INTEL_RELAY, Header, is_act
@@ -71,7 +71,7 @@ def fold(node: Node, unit: Unit, log: Log, entries: Sequence[Taken]) -> list[Due
             due += _act(node, unit, log, entry, touched)
         elif kind == PASSED_KIND:
             _passed(unit, entry)
-        elif index_content and kind.startswith("intel."):
+        elif (index_content and kind.startswith("intel.")) or kind in intel.ASKING:
             content += _items(node, unit, log, entry)
     if flash:
         unit.views.put(views.FLASH, flash)
@@ -87,6 +87,9 @@ def put(node: Node, unit: Unit, log: Log, folded: intel.Folded, *, first: bool =
     for view, rows in folded.by_view():
         if rows:
             unit.views.put(view, rows, first=first)
+    if folded.objects:
+        places = [int(row[0] or 0) for row in folded.objects]
+        wording.note(unit, min(places), max(places))
     for where, reason in folded.refused:
         evidence = f"{log.origin}#{place(where)[1]}".encode()
         unit.quarantine.add(node.now(), log.party, "not-indexed", reason, evidence)
@@ -218,6 +221,7 @@ def _erase(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
         folded = intel.fold([item for one in held for item in _items(node, unit, log, one)])
         for view, rows in folded.by_view():
             unit.views.delete(view, rows)
+        wording.forget(node, unit, entries)
     unit.entries.erase(log.id, start, end)
 
 

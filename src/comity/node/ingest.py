@@ -1,16 +1,17 @@
 """Bringing intelligence in: bytes of STIX to entries of the home log, indexed, in batches.
 
 Rules: every object is one entry with the producer's own bytes. The same object from the same source is
-there once; from another source it is another witness. What is refused is counted and named with its
-reason, and stops nothing. A source without a default marking leaves its unmarked objects at home.
+there once, where a reader made it and dated it too; from another source it is another witness. What is refused
+is counted and named with its reason, and stops nothing. A source without a default marking leaves its unmarked
+objects at home.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,8 +19,10 @@ from comity import statement
 from comity.areas import intel
 from comity.areas.intel import Checker, Facts
 from comity.errors import Misuse, NotFound
+from comity.formats.convert import Loss, Losses, Made, Outcome, loss
 from comity.formats.stix import split
 from comity.formats.stix.report import Refusal, Report
+from comity.formats.stix.split import Piece
 from comity.limits import BATCH_ENTRIES_MAX, INGEST_BATCH_BYTES_MAX
 from comity.node import books, folding
 from comity.node.actor import Actor
@@ -29,6 +32,20 @@ from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
 from comity.vocab import Pap, Tlp
 
 SOURCES: Final = "source"
+IMPORT_TIMES: Final = frozenset({"created", "modified", "valid_from", "first_observed", "last_observed", "published"})
+
+Thing = Piece | Made | Refusal | Loss
+"""What a reader or a splitter gives: an object, or why there is none."""
+
+_OBJECTS: Final = (Piece, Made)
+
+
+class _Good(NamedTuple):
+    """An object that passed its checks."""
+
+    data: bytes
+    facts: Facts
+    timeless: bool  # its times are the import's
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,17 +55,44 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     office: str
     marking: Marking | None = None
     note: str = ""
+    reliability: str = ""  # Admiralty code, A to F
+    licence: str = ""
+    form: str = ""  # name of a reader; empty: by what comes
+    kind: str = ""  # how it is fetched (`node.sources.Kind`); empty: by hand
+    address: str = ""  # URL, or absolute path of a file
+    collection: str = ""  # of a TAXII server: id, alias or title
+    match: tuple[tuple[str, str], ...] = ()  # TAXII 2.1 §3.4: what is asked for
+    login: str = ""  # name of a file in the node's `keys`
+    plain: bool = False  # plain http may leave this machine
+    every: int = 0  # seconds between two polls
+    enabled: bool = True
 
 
 @dataclass(slots=True)
 class Ingested:
-    """What an ingest did."""
+    """What an ingest did, or with `dry` would do."""
 
     read: int = 0
     kept: int = 0
     known: int = 0  # the same bytes from the same source: there already
     unmarked: int = 0  # kept, and withheld from everyone
-    report: Report | None = None
+    dry: bool = False
+    report: Report = field(default_factory=Report)  # of objects
+    losses: Losses = field(default_factory=Losses)  # of a reader: what it could not make objects of
+    tell: Callable[[Loss], None] | None = None  # hears every loss, also those that no list has room for
+
+    def lose(self, lost: Loss) -> None:
+        """Count a loss of the reader's, and pass it on."""
+        self.losses.add(lost)
+        if self.tell is not None:
+            self.tell(lost)
+
+    def refuse(self, refused: Refusal, where: str = "") -> None:
+        """Count an object that was refused, and pass it on; `where` is its place, if that is not a byte."""
+        self.report.refuse(refused)
+        if self.tell is not None:
+            name = f"{where or f'byte {refused.offset}'} {refused.ident}".rstrip()
+            self.tell(loss(name, Outcome.REFUSED, refused.rule, refused.reason))
 
 
 def put_source(unit: Unit, actor: Actor, name: str, marking: Marking | None, note: str = "") -> Source:
@@ -56,8 +100,11 @@ def put_source(unit: Unit, actor: Actor, name: str, marking: Marking | None, not
     statement_name = name.strip()
     if not statement_name or len(statement_name) > 200 or "\n" in statement_name:
         raise Misuse("a source has a name of 1 to 200 characters on one line")
-    source = Source(statement_name, actor.office_id, marking, note)
-    unit.documents.put(SOURCES, f"{actor.office_id}/{statement_name}", msgspec.json.encode(source))
+    key = f"{actor.office_id}/{statement_name}"
+    known = unit.documents.get(SOURCES, key)
+    before = msgspec.json.decode(known, type=Source) if known else Source(statement_name, actor.office_id)
+    source = msgspec.structs.replace(before, marking=marking, note=note or before.note)
+    unit.documents.put(SOURCES, key, msgspec.json.encode(source))
     return source
 
 
@@ -84,32 +131,47 @@ def ingest(
     chunks: Iterable[bytes],
     progress: Callable[[int], None] | None = None,
     check: Checker = intel.check_each,
+    done: Ingested | None = None,
 ) -> Ingested:
     """Read STIX from chunks of bytes of any total size; keep, index and commit it batch by batch."""
-    done = Ingested(report=Report())
-    taken: deque[list[split.Piece | Refusal]] = deque()  # by `check`, and not answered yet
+    return keep(node, actor, origin, split.split(chunks), progress, check, done)
+
+
+def keep(
+    node: Node,
+    actor: Actor,
+    origin: Source,
+    things: Iterator[Thing],
+    progress: Callable[[int], None] | None = None,
+    check: Checker = intel.check_each,
+    done: Ingested | None = None,
+) -> Ingested:
+    """Check, keep, index and commit objects batch by batch; what a reader could not make is counted beside them."""
+    done = done or Ingested()
+    taken: deque[list[Thing]] = deque()  # by `check`, and not answered yet
 
     def bodies() -> Iterator[list[bytes]]:
-        for batch in _batches(split.split(chunks)):
+        for batch in _batches(things):
             taken.append(batch)
-            yield [piece.data for piece in batch if not isinstance(piece, Refusal)]
+            yield [thing.data for thing in batch if isinstance(thing, _OBJECTS)]
 
     for answers in check(bodies()):
         _batch(node, actor, origin, taken.popleft(), answers, done)
         if progress is not None:
             progress(done.read)
-    if done.kept > BATCH_ENTRIES_MAX:
+    if done.kept > BATCH_ENTRIES_MAX and not done.dry:
         folding.arrange(node)
     return done
 
 
-def _batches(pieces: Iterator[split.Piece | Refusal]) -> Iterator[list[split.Piece | Refusal]]:
+def _batches(things: Iterator[Thing]) -> Iterator[list[Thing]]:
     """Yield what is committed together: as many as go under one checkpoint, or as many bytes as fit in memory."""
-    batch: list[split.Piece | Refusal] = []
+    batch: list[Thing] = []
     size = 0
-    for piece in pieces:
-        batch.append(piece)
-        size += 0 if isinstance(piece, Refusal) else len(piece.data)
+    for thing in things:
+        batch.append(thing)
+        if isinstance(thing, _OBJECTS):
+            size += len(thing.data)
         if len(batch) == BATCH_ENTRIES_MAX or size >= INGEST_BATCH_BYTES_MAX:
             yield batch
             batch, size = [], 0
@@ -118,40 +180,58 @@ def _batches(pieces: Iterator[split.Piece | Refusal]) -> Iterator[list[split.Pie
 
 
 def _batch(
-    node: Node,
-    actor: Actor,
-    origin: Source,
-    batch: Sequence[split.Piece | Refusal],
-    answers: Sequence[Facts | Refusal],
-    done: Ingested,
+    node: Node, actor: Actor, origin: Source, batch: Sequence[Thing], answers: Sequence[Facts | Refusal], done: Ingested
 ) -> None:
-    done.read += len(batch)
-    assert done.report is not None
-    fresh: list[tuple[bytes, Facts]] = []
-    good = iter(answers)
-    for piece in batch:
-        answer = piece if isinstance(piece, Refusal) else next(good)
-        if isinstance(answer, Refusal):
-            done.report.refuse(answer._replace(offset=piece.offset))
-        else:
-            fresh.append((piece.data, answer))  # type: ignore[union-attr]  # a Refusal is its own answer
-    if not fresh:
+    good = _good(batch, answers, done)
+    if not good:
         return
     headers = _Headers(node, actor, origin)
-    with node.writing() as unit:
-        fresh = _unknown(node, unit, origin, fresh, done)
-        if fresh:
-            drafts = [books.Draft(headers.of(facts.tlp), data) for data, facts in fresh]
-            home = books.home_origin(node, unit)
-            first = books.append(node, unit, home, 0, drafts)
-            folded = intel.Folded.empty()
-            for position, (_, facts) in enumerate(fresh, first):
-                intel.rows(folded, position, facts)
-            folding.put(node, unit, unit.logs.get(place(first)[0]), folded, first=True)
-    for _, facts in fresh:
-        done.report.accept(facts.note)
+    if done.dry:
+        with node.store.read() as unit:
+            fresh = _unknown(node, unit, origin, good, done)
+        for one in fresh:
+            headers.of(one.facts.tlp)
+    else:
+        with node.writing() as unit:
+            fresh = _unknown(node, unit, origin, good, done)
+            _write(node, unit, headers, fresh)
+    for one in fresh:
+        done.report.accept(one.facts.note)
     done.kept += len(fresh)
     done.unmarked += headers.unmarked
+
+
+def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], done: Ingested) -> list[_Good]:
+    """Return what passed its checks; count all the rest."""
+    found: list[_Good] = []
+    following = iter(answers)
+    for thing in batch:
+        if isinstance(thing, Loss):
+            done.lose(thing)
+            continue
+        done.read += 1
+        if isinstance(thing, Refusal):
+            done.refuse(thing)
+            continue
+        answer = next(following)
+        if not isinstance(answer, Refusal):
+            found.append(_Good(thing.data, answer, isinstance(thing, Made) and thing.timeless))
+        elif isinstance(thing, Made):
+            done.refuse(answer, thing.where)
+        else:
+            done.refuse(answer._replace(offset=thing.offset))
+    return found
+
+
+def _write(node: Node, unit: Unit, headers: _Headers, fresh: Sequence[_Good]) -> None:
+    if not fresh:
+        return
+    drafts = [books.Draft(headers.of(one.facts.tlp), one.data) for one in fresh]
+    first = books.append(node, unit, books.home_origin(node, unit), 0, drafts)
+    folded = intel.Folded.empty()
+    for position, one in enumerate(fresh, first):
+        intel.rows(folded, position, one.facts)
+    folding.put(node, unit, unit.logs.get(place(first)[0]), folded, first=True)
 
 
 class _Headers:
@@ -189,32 +269,39 @@ class _Headers:
 PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed
 
 
-def _unknown(
-    node: Node, unit: Unit, origin: Source, fresh: list[tuple[bytes, Facts]], done: Ingested
-) -> list[tuple[bytes, Facts]]:
+def _unknown(node: Node, unit: Unit, origin: Source, good: Sequence[_Good], done: Ingested) -> list[_Good]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
-    rows = unit.views.find_many(intel.UUID, "uuid", sorted({facts.uuid for _, facts in fresh}))
-    held: dict[tuple[object, object], list[int]] = {}
+    rows = unit.views.find_many(intel.UUID, "uuid", sorted({one.facts.uuid for one in good}))
+    held: dict[object, list[tuple[int, object]]] = {}
     for at, uuid, modified in rows:
-        held.setdefault((uuid, modified), []).append(int(at or 0))
-    kept: list[tuple[bytes, Facts]] = []
+        held.setdefault(uuid, []).append((int(at or 0), modified))
+    kept: list[_Good] = []
     seen: set[bytes] = set()
-    for data, facts in fresh:
-        places = held.get((facts.uuid, facts.modified)) if held else None
-        if data in seen or (places and any(_same(node, unit, origin, at, data) for at in places)):
+    for one in good:
+        places = held.get(one.facts.uuid, ()) if held else ()
+        versions = [at for at, modified in places if one.timeless or modified == one.facts.modified]
+        if one.data in seen or any(_same(node, unit, origin, at, one) for at in versions):
             done.known += 1
             continue
-        seen.add(data)
-        kept.append((data, facts))
+        seen.add(one.data)
+        kept.append(one)
     return kept
 
 
-def _same(node: Node, unit: Unit, origin: Source, at: int, data: bytes) -> bool:
+def _same(node: Node, unit: Unit, origin: Source, at: int, one: _Good) -> bool:
     log_id, index = place(at)
     if not unit.logs.get(log_id).own:
         return False
     (entry,) = unit.entries.read(log_id, index, index + 1)
-    if entry.header is None or entry.body != data:
+    if entry.header is None or entry.body is None:
+        return False
+    if entry.body != one.data and not (one.timeless and _without_times(entry.body) == _without_times(one.data)):
         return False
     header = node.header(entry.header)
     return header.source == origin.name and header.office == origin.office
+
+
+def _without_times(data: bytes) -> dict[str, object]:
+    """Return an object without the times that an import gave it."""
+    tree = msgspec.json.decode(data, type=dict[str, object])
+    return {name: value for name, value in tree.items() if name not in IMPORT_TIMES}

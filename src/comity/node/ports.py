@@ -10,7 +10,7 @@ A *position* is an entry's place in this node's store: `log_id << 40 | index`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -224,6 +224,28 @@ class Lookups(Protocol):
         """Return the rows for any of `keys`, in no order."""
 
 
+class Texts(Protocol):
+    """Which words are in which entry; words come from `formats.words`."""
+
+    def put(self, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Index the words of entries, by position; what is indexed already stays as it is."""
+
+    def delete(self, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Take entries out, each with the words it was indexed with; what is not indexed is no error."""
+
+    def clear(self) -> None:
+        """Take everything out."""
+
+    def find(self, asked: Sequence[str], *, before: int, limit: int) -> Sequence[int]:
+        """Return the positions, the highest first, of entries below `before` that have every word asked for.
+
+        A word that ends in * stands for all that begin so. Nothing asked, nothing found.
+        """
+
+    def count(self) -> int:
+        """Return how many entries are indexed."""
+
+
 class Spans(Protocol):
     """Acts about statements, by the run they are about."""
 
@@ -280,6 +302,8 @@ class Unit(Protocol):
     def views(self) -> Views: ...  # noqa: D102
     @property
     def lookups(self) -> Lookups: ...  # noqa: D102
+    @property
+    def texts(self) -> Texts: ...  # noqa: D102
     @property
     def spans(self) -> Spans: ...  # noqa: D102
     @property

@@ -116,6 +116,11 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         """Say whether its producer revoked it."""
         return self.flags & intel.REVOKED != 0
 
+    @property
+    def confidence(self) -> int | None:
+        """Return its producer's confidence, from 0 to 100; None where it gave none."""
+        return intel.confidence_of(self.flags)
+
     def current(self, at: Instant) -> bool:
         """Say whether it is still valid, not revoked, and stood by by at least one witness."""
         in_time = self.until is None or self.until > at
@@ -153,6 +158,10 @@ class Queries:
             told.get(each[0][0], ()) if len(each) == 1 else [found for one in each for found in told.get(one[0], ())]
             for each in meant
         ]
+
+    def lookup_keys(self, unit: Unit, actor: Actor, keys: Sequence[bytes]) -> dict[bytes, list[Found]]:
+        """Return what is known by each of many keys (`observables.key`); nothing known, no row."""
+        return self._told(unit, actor, unit.lookups.many(intel.OBSERVABLE, keys))
 
     def _told(self, unit: Unit, actor: Actor, rows: Sequence[Sight]) -> dict[bytes, list[Found]]:
         """Return by key what this office is told: each version once, with everybody who says it."""

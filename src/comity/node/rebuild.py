@@ -12,7 +12,7 @@ from typing import Final
 from comity import canon
 from comity.acts import Span
 from comity.areas import intel
-from comity.node import folding, views
+from comity.node import folding, views, wording
 from comity.node.folding import Taken
 from comity.node.node import SETTINGS, Node
 from comity.node.ports import Log, Unit
@@ -39,6 +39,8 @@ def rebuild(node: Node, progress: Callable[[int, int], None] | None = None) -> i
         for view in views.VIEWS:
             unit.views.clear(view)
         unit.spans.clear()
+        unit.texts.clear()
+        wording.clear(unit)
         # Home first: its records say what was passed on, which standings of own statements rest on.
         logs = sorted(unit.logs.all(), key=lambda log: (canon.parse_origin(log.origin)[1] is not None, log.origin))
         total = sum(log.size for log in logs)

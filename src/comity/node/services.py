@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from comity.areas import intel
 from comity.areas.intel import Checker
 from comity.node.accords import Accords
+from comity.node.asking import Asking
 from comity.node.explaining import Explaining
 from comity.node.node import Node
 from comity.node.queries import Queries
@@ -26,6 +27,7 @@ class Services:
     queries: Queries
     explaining: Explaining
     sharing: Sharing
+    asking: Asking
     serving: Serving
     syncing: Syncing
     check: Checker  # how what comes in is checked
@@ -43,6 +45,7 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
         queries=queries,
         explaining=Explaining(node, accords, releases, queries),
         sharing=Sharing(node, accords, releases),
+        asking=Asking(node, accords, releases, queries),
         serving=Serving(node, accords, releases),
         syncing=Syncing(node, accords),
         check=check,

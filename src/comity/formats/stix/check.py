@@ -45,6 +45,7 @@ class Checked(msgspec.Struct, frozen=True, gc=False):
     custom: bool  # a type or property that the specification does not have
     observables: tuple[Observable, ...]
     note: str  # what keeps it from being found by value, see `observe`
+    confidence: int = -1  # from 0 to 100; -1 where its producer gave none
 
 
 TLP_MARKINGS: Final = {
@@ -92,6 +93,7 @@ _IDENTIFIER: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - all STIX timestamps are UTC (§2.16)
 _MICROSECONDS: Final = 1_000_000
+CONFIDENCE_MAX: Final = 100  # STIX 2.1 §3.2
 
 
 class _Broken(Exception):
@@ -198,6 +200,7 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     found, note = observe.of_object(tree)
     label = get("name") or get("value") or get("pattern")
     is_indicator = name == "indicator"
+    confidence = get("confidence", -1)
     return Checked(
         ident,
         name,
@@ -214,6 +217,7 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
         custom,
         found,
         note,
+        confidence if type(confidence) is int and 0 <= confidence <= CONFIDENCE_MAX else -1,
     )
 
 

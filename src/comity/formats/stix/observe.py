@@ -37,7 +37,10 @@ _PROPERTIES: Final = {
     "windows-registry-key": ("key",),
     "process": ("name",),
     "vulnerability": ("name",),
+    "cryptocurrency-wallet": ("value",),
+    "user-agent": ("value",),
 }
+_CUSTOM: Final = ("value",)  # of custom objects, whose one value stands there by custom
 _HASHED: Final = frozenset({"file", "artifact", "x509-certificate"})
 
 
@@ -50,6 +53,8 @@ def of_object(tree: dict[str, Any]) -> Found:
         nested = tree.get("objects")  # deprecated in STIX 2.1 §4.14, still written by many
         return _bounded(found for each in nested.values() for found in _seen(each)) if nested else _NOTHING
     if name in _PROPERTIES or name in _HASHED or name == "network-traffic":
+        return _bounded(_seen(tree))
+    if name.startswith("x-") and isinstance(tree.get("value"), str):
         return _bounded(_seen(tree))
     return _NOTHING
 
@@ -90,7 +95,7 @@ def _seen(tree: Any) -> Iterator[Observable]:
 
 
 def _values(name: str, tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for path in _PROPERTIES.get(name, ()):
+    for path in _PROPERTIES.get(name, _CUSTOM if name.startswith("x-") else ()):
         value = tree.get(path)
         if isinstance(value, str | int):
             yield path, str(value)

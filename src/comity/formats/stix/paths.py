@@ -29,6 +29,7 @@ _KINDS: Final = {
     "windows-registry-key:key": "registry-key",
     "vulnerability:name": "cve",
     "cryptocurrency-wallet:value": "wallet",
+    "user-agent:value": "user-agent",
 }
 _ADDRESS: Final = "address"  # of a kind that only the value shows
 _SKIPPED: Final = "skipped"

@@ -17,7 +17,7 @@ from comity.view import View, ViewKind
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION: Final = 2
+VERSION: Final = 3
 LOCK: Final = 0x436F6D69  # "Comi": the first half of the advisory lock that writers of one schema take in turn
 
 # Of the first version; what came later is in MIGRATIONS, which a new schema goes through too.
@@ -59,9 +59,15 @@ CREATE TABLE quarantine (
 CREATE TABLE shape (view text PRIMARY KEY, statements text NOT NULL);
 """
 
+# Which words are in which entry.
+TEXT_TABLES: Final = """
+CREATE TABLE text (position bigint PRIMARY KEY, words tsvector NOT NULL);
+CREATE INDEX text_words ON text USING gin (words);
+"""
 MIGRATIONS: Final[dict[int, str]] = {  # from version -> statements that make it the next
     # What is not plainly held and stood by: the few entries that a look-up has to ask about.
     1: "CREATE INDEX entry_unusual ON entry (position) INCLUDE (standing, held) WHERE standing <> 0 OR held <> 0",
+    2: TEXT_TABLES,
 }
 
 

@@ -23,6 +23,7 @@ from comity.stores.postgres.entries import PostgresEntries
 from comity.stores.postgres.logs import PostgresLogs
 from comity.stores.postgres.schema import Connection
 from comity.stores.postgres.shelves import PostgresDocuments, PostgresQuarantine, PostgresSpans
+from comity.stores.postgres.texts import PostgresTexts
 from comity.stores.postgres.views import PostgresLookups, PostgresViews
 from comity.view import View
 
@@ -40,6 +41,7 @@ class PostgresUnit:
         self.entries = PostgresEntries(connection)
         self.views = PostgresViews(connection)
         self.lookups = PostgresLookups(connection)
+        self.texts = PostgresTexts(connection)
         self.spans = PostgresSpans(connection)
         self.documents = PostgresDocuments(connection)
         self.quarantine = PostgresQuarantine(connection)

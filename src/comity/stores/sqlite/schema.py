@@ -12,10 +12,11 @@ from typing import Final
 import apsw
 
 from comity.errors import Fault
+from comity.stores.sqlite import texts
 from comity.view import View, ViewKind
 
 APPLICATION_ID: Final = 0x436F6D69  # "Comi"
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Of the first version; what came later is in MIGRATIONS, which a new file goes through too.
 TABLES: Final = """
@@ -58,6 +59,7 @@ INSERT INTO standing VALUES (0, CAST('{}' AS BLOB));
 MIGRATIONS: Final[dict[int, str]] = {  # from version -> statements that make it the next
     # What is not plainly held and stood by: the few entries that a look-up has to ask about.
     1: "CREATE INDEX entry_unusual ON entry (position, standing, held) WHERE standing != 0 OR held != 0",
+    2: texts.TABLES,
 }
 
 

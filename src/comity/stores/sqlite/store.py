@@ -24,6 +24,7 @@ from comity.stores.sqlite.bodies import Bodies
 from comity.stores.sqlite.entries import SqliteEntries
 from comity.stores.sqlite.logs import SqliteLogs
 from comity.stores.sqlite.shelves import SqliteDocuments, SqliteQuarantine, SqliteSpans
+from comity.stores.sqlite.texts import SqliteTexts
 from comity.stores.sqlite.views import SqliteLookups, SqliteViews
 from comity.view import View
 
@@ -46,6 +47,7 @@ class SqliteUnit:
         self.entries = SqliteEntries(connection, self.bodies)
         self.views = SqliteViews(connection)
         self.lookups = SqliteLookups(connection)
+        self.texts = SqliteTexts(connection)
         self.spans = SqliteSpans(connection)
         self.documents = SqliteDocuments(connection)
         self.quarantine = SqliteQuarantine(connection)

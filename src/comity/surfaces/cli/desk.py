@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from comity.canon import Instant, PartyId
 from comity.errors import Misuse
 from comity.node.actor import Actor
+from comity.node.ingest import Source
+from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
 from comity.node.services import Services
+from comity.node.warnings import WarningLists
 from comity.party import OfficeRef, SignedCard
 from comity.surfaces.cli.verbs import A, Ask, R, Verb
 
@@ -46,6 +49,10 @@ class Desk(Protocol):
         """Return the party's keys."""
 
     @property
+    def warnings(self) -> WarningLists:
+        """Return the warning lists of this machine, read when they are first asked."""
+
+    @property
     def home_office(self) -> str:
         """Return the office that acts where a command names none; empty if the settings name none."""
 
@@ -58,6 +65,9 @@ class Desk(Protocol):
 
     def reconsider(self, *, alone: bool = False) -> None:
         """Ask peers whether this node may sign, where that is in doubt; `alone` takes their silence, on record."""
+
+    def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
+        """Fetch what is new of a source and keep it; with `dry` only tell. Raises `Conflict` if that is under way."""
 
     def report(self, what: str, done: int, total: int) -> None:
         """Say how far a long operation has come; `total` is 0 where nobody knows."""

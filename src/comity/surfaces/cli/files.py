@@ -19,7 +19,11 @@ import click
 from comity.errors import Fault, Misuse, TooLarge
 
 TEXT_BYTES_MAX: Final = 4_194_304  # bytes of a card, an accord or a proof read whole
-SUFFIXES: Final = (".json", ".stix", ".stix2", ".ndjson", ".jsonl")
+# What a directory is searched for; `comity.formats.readers` reads them. Plain text is not: every readme is that.
+SUFFIXES: Final = (
+    *(".json", ".stix", ".stix2", ".ndjson", ".jsonl", ".csv", ".tsv", ".html", ".htm", ".pdf"),
+    *(".xml", ".iodef", ".ioc", ".yml", ".yaml", ".yar", ".yara", ".rules"),
+)
 
 
 def read_text(name: str) -> str:
@@ -53,7 +57,7 @@ def write_text(name: str, text: str) -> None:
 
 @contextmanager
 def input_paths(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the absolute paths of files, of the STIX files in directories, and of standard input spooled."""
+    """Yield the absolute paths of files, of the readable files in directories, and of standard input spooled."""
     with tempfile.TemporaryDirectory(prefix="comity-") as spool:
         found: list[str] = []
         for name in names:
@@ -63,7 +67,9 @@ def input_paths(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
             elif path.is_dir():
                 inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
                 if not inside:
-                    raise Misuse(f"{name} holds no file of STIX", hint=f"their names end in {', '.join(SUFFIXES)}")
+                    raise Misuse(
+                        f"{name} holds no file that can be read", hint=f"their names end in {', '.join(SUFFIXES)}"
+                    )
                 found += [str(p.absolute()) for p in inside]
             elif path.exists():
                 found.append(str(path.absolute()))

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 import msgspec
 
 from comity.surfaces.cli.verbs import A, Progress, R, Verb
+
+_UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -55,9 +58,26 @@ class Session:
         for line in lines:
             click.echo(visible(line))
 
+    def stream(self, answers: Iterable[msgspec.Struct], lines: Iterable[str]) -> None:
+        """Print some of many answers: one line each, or one line of JSON each, as they come."""
+        if self.as_json:
+            encode = msgspec.json.Encoder().encode
+            text = "".join([f"{encode(answer).decode()}\n" for answer in answers])
+            click.echo("".join(map(_in_json, text)) if not _is_plain(text) else text, nl=False)
+            return
+        # Tabs stand between cells, whose own were taken out.
+        click.echo("".join([f"{line if _is_plain(line) else visible_cells(line)}\n" for line in lines]), nl=False)
+
     def note(self, line: str) -> None:
         """Say something beside the answer."""
         click.echo(visible(line), err=True)
+
+    def utc(self, at: int) -> str:
+        """Return a time in UTC, for programs and tables."""
+        try:
+            return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        except (ValueError, OverflowError, OSError):
+            return str(at)
 
     def time(self, at: int) -> str:
         """Return a time in the node's zone and in UTC; a dash for none."""
@@ -88,6 +108,16 @@ def visible(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def visible_cells(line: str) -> str:
+    """Return a line of cells with tabs between them, each cell `visible`."""
+    return "\t".join([visible(cell) for cell in line.split("\t")])
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether there is nothing to make visible, by a look at the bytes: nearly always so, and quick."""
+    return text.isascii() and not _UNSEEN.search(text)
 
 
 def _in_json(char: str) -> str:

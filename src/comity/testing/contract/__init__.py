@@ -12,9 +12,12 @@ from __future__ import annotations
 from comity.testing.contract.entries import EntriesContract
 from comity.testing.contract.logs import LogsContract
 from comity.testing.contract.payloads import PayloadsContract
+from comity.testing.contract.texts import TextsContract
 from comity.testing.contract.units import ShelvesContract, UnitsContract
 from comity.testing.contract.views import ViewsContract
 
 
-class StoreContract(LogsContract, EntriesContract, PayloadsContract, ViewsContract, UnitsContract, ShelvesContract):
+class StoreContract(
+    LogsContract, EntriesContract, PayloadsContract, ViewsContract, TextsContract, UnitsContract, ShelvesContract
+):
     """All of it. A test's arguments are fixtures: `store`, and `opener` where it opens a store more than once."""

@@ -1,90 +1,35 @@
-"""`comity ingest`, `lookup`, `show`, `sighting`, `sources`."""
+"""`comity lookup`, `show`, `sighting`, `sources`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Final
+from itertools import islice
+from typing import BinaryIO, Final
 
 import click
 
-from comity.errors import Malformed, Misuse
-from comity.surfaces.cli.files import input_paths, output_path, read_text
+from comity.errors import Misuse
+from comity.surfaces.cli.files import read_text
 from comity.surfaces.cli.markings import instant, marking_options, said
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import command
-from comity.surfaces.cli.verbs import MarkingSaid, Nothing
+from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
 NOT_FOUND: Final = 1  # exit code: the question was understood, and nothing is known
 LOOKUP_BATCH: Final = 10_000  # values asked in one call
-
-
-# -- ingest ----------------------------------------------------------------------
-
-
-@command(
-    "ingest",
-    example='comity ingest reports/ --source "ESET public" --tlp CLEAR --pap CLEAR\n'
-    "curl -s https://feed.example/bundle.json | comity ingest - --source feed.example",
-)
-@click.argument("names", nargs=-1, required=True, metavar="FILE|DIRECTORY|-…")
-@click.option("--source", required=True, metavar="NAME", help="Where it is from; it is named in every answer.")
-@marking_options
-@click.option("--use", multiple=True, help="Permitted use.  [default: defence]")
-@click.option("--no-onward", is_flag=True, help="Receivers pass it on to nobody.")
-@click.option("--note", default="", help="What else is to be known of the source.")
-@click.option("--report", default="", metavar="FILE", help="Write the whole report there, as JSON.")
-def ingest(
-    session: Session,
-    names: tuple[str, ...],
-    source: str,
-    tlp: str,
-    pap: str,
-    to: tuple[str, ...],
-    use: tuple[str, ...],
-    no_onward: bool,
-    note: str,
-    report: str,
-) -> int:
-    """Bring STIX 2.1 in: bundles, or objects one after another, of any size.
-
-    --tlp and what goes with it become the source's default marking, for what comes without one. Objects of a source
-    without a default stay at home. Broken objects are refused one by one, with the reason.
-    """
-    if not tlp and (pap or to or use or no_onward):
-        raise Misuse("a default marking begins with --tlp")
-    marking = MarkingSaid(tlp=tlp, pap=pap, to=to, use=use, onward=not no_onward) if tlp else None
-    with input_paths(names) as paths, output_path(report or "/dev/null") as where:
-        ask = verbs.Ingest(
-            paths=paths, source=source, marking=marking, note=note, report=where if report else "", **session.who
-        )
-        done = session.ask(verbs.INGEST, ask)
-    session.put(done, _ingest_lines(done))
-    return Malformed.exit_code if done.refused and not done.kept and not done.known else 0
-
-
-def _ingest_lines(done: verbs.Ingested) -> Iterator[str]:
-    files = "1 file" if done.files == 1 else f"{done.files} files"
-    yield f"Read {done.read} objects of {files}: {done.kept} kept, {done.known} known already, {done.refused} refused."
-    yield f"Source {done.source!r}, {done.marking}; on record: {done.by}."
-    if done.unmarked:
-        yield f"{done.unmarked} have no marking and stay at home: give the source a default with --tlp."
-    for rule, count in sorted(done.by_rule.items(), key=lambda item: -item[1]):
-        yield f"  refused {count}: {rule}"
-    for note, count in sorted(done.notes.items(), key=lambda item: -item[1]):
-        yield f"  kept {count} with a loss: {note}"
-    for refusal in done.refusals:
-        yield f"    {refusal.path} at byte {refusal.offset}: {refusal.id or 'no id'}: {refusal.reason}"
-    if done.refused > len(done.refusals):
-        yield f"    … {done.refused - len(done.refusals)} more; --report FILE names them"
+LINE_BYTES_MAX: Final = 65_536  # bytes of a line of standard input; what is longer holds no value, and is cut
 
 
 # -- lookup ----------------------------------------------------------------------
 
 
 @command(
-    "lookup", example="comity lookup 198.51.100.7 'hxxp://evil[.]example/a'\ncomity lookup --file - --json < ips.txt"
+    "lookup",
+    example="comity lookup 198.51.100.7 'hxxp://evil[.]example/a'\n"
+    "comity lookup --file values-of-the-case.txt --json\n"
+    "zcat proxy-hosts.txt.gz | comity lookup - > known.tsv",
 )
 @click.argument("values", nargs=-1, metavar="[VALUE…]")
 @click.option("--file", "name", default="", metavar="FILE", help="Values one a line; - reads standard input.")
@@ -93,7 +38,14 @@ def lookup(session: Session, values: tuple[str, ...], name: str) -> int:
 
     Any form of address, domain, URL, hash, mail address, file name … or a STIX id; defanged or not. Leaves with 0 if
     anything is known, with 1 if nothing is.
+
+    `comity lookup -` reads standard input to its end, whatever its size, and answers each line with one line as it
+    goes: value, state, kind, version of, valid until, confidence, marking, who says so, source, objects, sightings,
+    with tabs between them; with --json, one JSON object. A state is current, expired, revoked, retracted, unknown or
+    unread.
     """
+    if values == ("-",) and not name:
+        return _stream(session)
     lines = [line.strip() for line in read_text(name).splitlines()] if name else []
     asked = [*values, *(line for line in lines if line and not line.startswith("#"))]
     if not asked:
@@ -105,6 +57,35 @@ def lookup(session: Session, values: tuple[str, ...], name: str) -> int:
     found = verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
     session.put(found, _lookup_lines(session, found))
     return 0 if found.known else NOT_FOUND
+
+
+def _stream(session: Session) -> int:
+    """Answer standard input line by line."""
+    found = False
+    asked = (line for line in _lines(sys.stdin.buffer) if line and not line.startswith("#"))
+    while batch := tuple(islice(asked, LOOKUP_BATCH)):
+        answers = session.ask(verbs.KNOW, verbs.Know(values=batch, **session.who)).lines
+        found = found or any(one.objects for one in answers)
+        session.stream(answers, (_known_line(session, one) for one in answers))
+    return 0 if found else NOT_FOUND
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """Yield lines of any length, each cut to `LINE_BYTES_MAX`."""
+    while piece := stream.readline(LINE_BYTES_MAX):
+        yield piece.decode("utf-8", "replace").strip()
+        while len(piece) == LINE_BYTES_MAX and not piece.endswith(b"\n"):
+            piece = stream.readline(LINE_BYTES_MAX)
+
+
+def _known_line(session: Session, one: verbs.Known) -> str:
+    modified = f"{session.utc(one.modified // 1_000_000)}" if one.modified else ""
+    until = session.utc(one.until) if one.until else ""
+    confidence = "" if one.confidence is None else str(one.confidence)
+    who = f"{one.party}/{one.office}" if one.party else ""
+    counts = (str(one.objects or ""), str(one.sightings or ""))
+    cells = (one.asked, one.state, one.kind, modified, until, confidence, one.marking, who, one.source, *counts)
+    return "\t".join([cell.replace("\t", " ") for cell in cells])
 
 
 def _lookup_lines(session: Session, found: verbs.Answers) -> Iterator[str]:

@@ -78,6 +78,7 @@ def _share_lines(session: Session, done: verbs.Shared, *, dry_run: bool) -> Iter
             yield f"{planned.objects} objects, {planned.marking}:"
             for decision in planned.decisions:
                 yield from decision_lines(session, decision, "  ", brief=True)
+        yield from _warning_lines(done)
         return
     yield (
         f"{done.accord}: {done.stated} stated, {done.relayed} relayed with their authors' proof, "
@@ -85,7 +86,16 @@ def _share_lines(session: Session, done: verbs.Shared, *, dry_run: bool) -> Iter
     )
     for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
         yield f"  withheld {count}: {ground}"
+    yield from _warning_lines(done)
     yield f"On record: {done.by}."
+
+
+def _warning_lines(done: verbs.Shared) -> Iterator[str]:
+    if done.flagged:
+        yield f"{done.flagged} objects have values on warning lists, which are likely false positives:"
+        yield from (f"  {count}: {name}" for name, count in sorted(done.flagged_by.items(), key=lambda item: -item[1]))
+    if done.warnings:
+        yield f"{done.warnings}."
 
 
 @command(
@@ -127,17 +137,20 @@ def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str,
 @command(
     "export",
     example="comity export --to cert.arcadia.example/csirt~grid-operator --type indicator --out indicators.json\n"
-    "comity export --to cert.arcadia.example/csirt~grid-operator --format txt --since 7d > block.txt",
+    "comity export --to cert.arcadia.example/csirt~grid-operator --format suricata --confidence 60 --out c.rules",
 )
 @click.option("--to", required=True, metavar="AUDIENCE", help="A correspondent (PARTY/OFFICE~NAME) or an office.")
 @choice_options
-@click.option("--format", "form", type=click.Choice(["stix", "csv", "txt"]), default="stix", show_default=True)
+@click.option("--format", "form", metavar="NAME", default="stix", show_default=True, help="`--format help` lists all.")
+@click.option("--confidence", type=click.IntRange(0, 100), default=0, help="Only values of at least this confidence.")
+@click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
 @click.option(
     "--for",
     "purpose",
     type=click.Choice(PURPOSES),
     default=None,
-    help="[default: read for stix, sensor for csv and txt]",
+    help="[default: read for stix and misp, else sensor]",
 )
 @click.option("--out", metavar="FILE", default="-", help="Where to write it.  [default: standard output]")
 def export(
@@ -149,14 +162,22 @@ def export(
     since: str,
     values: tuple[str, ...],
     form: str,
+    confidence: int,
+    sure: bool,
+    kinds: tuple[str, ...],
     purpose: str | None,
     out: str,
 ) -> int:
     """Write what may go to an audience into a file, for people and tools without a node.
 
-    The decision is made by the same rules as everywhere and is on record before the first byte is written. csv and
-    txt are values; txt leaves out those that name no host, address, URL or hash. Leaves with 1 if nothing could go.
+    The decision is made by the same rules as everywhere and is on record before the first byte is written. All formats
+    but stix and misp are lists of values for sensors: they hold what indicators say alone, that is neither revoked nor
+    expired; what is left out is counted with the reason. Leaves with 1 if nothing could go.
     """
+    if form == "help":
+        for line in _forms():
+            session.note(line)
+        return 0
     choice = verbs.Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
     with output_path(out) as path:
         ask = verbs.Export(
@@ -164,7 +185,10 @@ def export(
             choice=choice,
             path=path,
             form=form,
-            purpose=purpose or ("read" if form == "stix" else "sensor"),
+            purpose=purpose or ("read" if form in {"stix", "misp"} else "sensor"),
+            confidence=confidence,
+            unsure=not sure,
+            kinds=kinds,
             **session.who,
         )
         done = session.ask(verbs.EXPORT, ask)
@@ -176,9 +200,24 @@ def export(
     return 0 if done.objects else NOTHING_WENT
 
 
+def _forms() -> list[str]:
+    from comity.formats.sensors.table import WRITERS
+
+    rows = [
+        ("stix", "STIX 2.1 bundle"),
+        ("misp", "one MISP event"),
+        ("txt", "one value a line, of any kind that names a host, address, URL or hash"),
+    ]
+    return columns([*rows, *((form.name, form.help) for form in WRITERS.values())])
+
+
 def _export_lines(done: verbs.Exported) -> Iterator[str]:
-    values = f", {done.values} values" if done.form != "stix" else ""
+    values = f", {done.values} values" if done.form not in {"stix", "misp"} else ""
     yield f"{done.objects} objects{values} for {done.audience} (for {done.purpose}); {done.withheld} withheld."
     for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
         yield f"  withheld {count}: {ground}"
+    for reason, count in sorted(done.left.items(), key=lambda item: -item[1]):
+        yield f"  left out {count}: {reason}"
+    if done.warnings:
+        yield f"{done.warnings}."
     yield f"On record: {done.by}."

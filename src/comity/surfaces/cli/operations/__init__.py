@@ -10,7 +10,19 @@ import msgspec
 from comity.errors import Malformed, NotFound
 from comity.surfaces.cli.desk import AnyOperation, Desk
 
-SUBJECTS: Final = ("party", "accord", "intel", "release", "node")
+SUBJECTS: Final = (
+    "party",
+    "accord",
+    "importing",
+    "intel",
+    "correlating",
+    "searching",
+    "asking",
+    "release",
+    "node",
+    "source",
+    "token",
+)
 
 
 def find(name: str) -> AnyOperation:

@@ -1,22 +1,20 @@
-"""Intelligence: bringing it in, looking it up, showing it, reporting sightings."""
+"""Intelligence: looking it up, showing it, reporting sightings."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from comity import canon
 from comity.areas import intel
-from comity.errors import Fault, Malformed, Misuse, NotFound
+from comity.errors import Malformed, Misuse, NotFound
 from comity.formats import observables
 from comity.formats.observables import Observable
-from comity.formats.stix.report import Refusal
 from comity.node import ingest as ingesting
-from comity.node import sightings
+from comity.node import knowing, sightings
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place
 from comity.node.queries import Found, Witness
@@ -26,103 +24,7 @@ from comity.surfaces.cli.operations.choosing import marking_of, marking_text
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
-READ_BYTES: Final = 1_048_576  # bytes read of a file at once
 STIX_ID: Final = "stix-id"  # the kind of a value that is an object's own id
-REFUSALS_SHOWN: Final = 20  # refusals named in an answer; the report file has more
-
-
-# -- ingest ----------------------------------------------------------------------
-
-
-def ingest(desk: Desk, ask: verbs.Ingest) -> verbs.Ingested:
-    """Bring files of STIX in under one source; what is refused is named and stops nothing."""
-    node = desk.services.node
-    with node.store.write() as unit:
-        actor = actor_of(desk, unit, ask)
-        source = _source(unit, actor, ask)
-    total = sum(_size(path) for path in ask.paths)
-    done = ingesting.Ingested()
-    refusals: list[verbs.RefusalShown] = []
-    by_rule: dict[str, int] = {}
-    notes: dict[str, int] = {}
-    refused = 0
-    bytes_read = _Counter()
-
-    def progress(_: int) -> None:
-        desk.report("reading", bytes_read.count, total)
-        desk.pause()
-
-    for path in ask.paths:
-        chunks = bytes_read.chunks(Path(path))
-        one = ingesting.ingest(node, actor, source, chunks, progress, desk.services.check)
-        done.read, done.kept = done.read + one.read, done.kept + one.kept
-        done.known, done.unmarked = done.known + one.known, done.unmarked + one.unmarked
-        if one.report is not None:
-            refused += one.report.refused
-            refusals += [_refusal(path, each) for each in one.report.shown]
-            for counts, more in ((by_rule, one.report.by_rule), (notes, one.report.notes)):
-                for name, count in more.items():
-                    counts[name] = counts.get(name, 0) + count
-    answer = verbs.Ingested(
-        source=source.name,
-        marking=marking_text(source.marking),
-        by=str(actor),
-        files=len(ask.paths),
-        read=done.read,
-        kept=done.kept,
-        known=done.known,
-        unmarked=done.unmarked,
-        refused=refused,
-        by_rule=by_rule,
-        notes=notes,
-        refusals=tuple(refusals),
-    )
-    if ask.report:
-        _write(Path(ask.report), msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
-    return msgspec.structs.replace(answer, refusals=answer.refusals[:REFUSALS_SHOWN])
-
-
-def _source(unit: Unit, actor: Actor, ask: verbs.Ingest) -> ingesting.Source:
-    if ask.marking is not None:
-        return ingesting.put_source(unit, actor, ask.source, marking_of(ask.marking), ask.note)
-    try:
-        return ingesting.source(unit, actor, ask.source)
-    except NotFound:
-        return ingesting.put_source(unit, actor, ask.source, None, ask.note)
-
-
-class _Counter:
-    """Reads files in chunks and counts the bytes."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def chunks(self, path: Path) -> Iterator[bytes]:
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(READ_BYTES):
-                    self.count += len(chunk)
-                    yield chunk
-        except OSError as error:
-            raise Misuse(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError as error:
-        raise Misuse(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _refusal(path: str, refused: Refusal) -> verbs.RefusalShown:
-    return verbs.RefusalShown(Path(path).name, refused.offset, refused.ident, refused.rule, refused.reason)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}") from error
 
 
 # -- looking up ------------------------------------------------------------------
@@ -147,6 +49,39 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
             read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
             answers.append(verbs.Answer(text, read_as, objects, tuple(seen)))
     return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
+
+
+def know(desk: Desk, ask: verbs.Know) -> verbs.KnownMany:
+    """Say of each of many values on one line what is known."""
+    node = desk.services.node
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        found = knowing.known(desk.services.queries, unit, actor, ask.values, node.now())
+    words: dict[int, str] = {}  # markings are few, and one value for each class
+    lines = []
+    for one in found:
+        marking = ""
+        if one.witnesses:
+            marking = words.get(id(one.marking)) or words.setdefault(id(one.marking), marking_text(one.marking))
+        lines.append(
+            verbs.Known(
+                one.asked,
+                one.state.value,
+                one.kind,
+                one.value,
+                one.party,
+                one.office,
+                one.source,
+                marking,
+                one.modified,
+                one.until,
+                one.confidence,
+                one.objects,
+                one.witnesses,
+                one.sightings,
+            )
+        )
+    return verbs.KnownMany(tuple(lines))
 
 
 def _is_id(text: str) -> bool:
@@ -269,8 +204,8 @@ def sources(desk: Desk, ask: Nothing) -> verbs.SourcesShown:
 
 
 OPERATIONS: Final = (
-    Operation(verbs.INGEST, ingest),
     Operation(verbs.LOOKUP, lookup),
+    Operation(verbs.KNOW, know),
     Operation(verbs.SHOW, show),
     Operation(verbs.SIGHT, sight),
     Operation(verbs.SOURCES, sources),

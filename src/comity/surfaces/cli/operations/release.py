@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import msgspec
 
@@ -15,13 +15,18 @@ from comity.accord import Accord
 from comity.acts import Standing
 from comity.errors import Fault, Misuse
 from comity.formats import observables
-from comity.formats.stix import check
-from comity.formats.stix.report import Refusal
-from comity.node import exporting
+from comity.formats.convert import Losses
+from comity.formats.misp.write import About as Event
+from comity.formats.misp.write import write as write_event
+from comity.formats.sensors.item import REASONS, About, Item, Skipped
+from comity.formats.sensors.table import WRITERS
+from comity.node import exporting, feeding
 from comity.node.actor import Actor
 from comity.node.exporting import Exported
+from comity.node.feeding import Sieve, Sifted
 from comity.node.ports import Unit, place
 from comity.node.sharing import Offer, Shared
+from comity.node.warnings import FlaggedPlaces, flagged_at
 from comity.policy import Decision, Release
 from comity.statement import Header, Marking
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
@@ -29,11 +34,15 @@ from comity.surfaces.cli.operations import acting
 from comity.surfaces.cli.operations.choosing import chosen, marking_text, narrower, one_of
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs import release as verbs
-from comity.vocab import Held, Priority, Purpose
+from comity.vocab import Held, Priority, Purpose, Tlp
 
 SHARE_BATCH: Final = 2_048  # objects between two turns of others
-FORMS: Final = ("stix", "csv", "txt")
-EXPORT_BATCH: Final = 512  # objects read of the store at once
+STIX: Final = "stix"
+MISP: Final = "misp"
+WHOLE: Final = (STIX, MISP)  # forms of whole objects; all others are lists of values
+PLAIN: Final = "txt"
+EXPORT_BATCH: Final = 512  # values between two words of how far it is
+EXPORT_TTL_SECONDS: Final = 3_600  # what a file says of when to ask again
 
 
 # -- sharing ---------------------------------------------------------------------
@@ -48,7 +57,9 @@ def share(desk: Desk, ask: verbs.Share) -> verbs.Shared:
         places = chosen(services, unit, actor, ask.choice, received=False)
         groups = _by_marking(desk, unit, places)
         if ask.dry_run:
-            return _plan(desk, unit, actor, accord, groups, ask)
+            # Only here: reading the lists takes a process seconds, and who shares at once has decided.
+            flagged = flagged_at(node, desk.warnings, services.queries, unit, places)
+            return _warned(_plan(desk, unit, actor, accord, groups, ask), flagged)
     priority = Priority.FLASH if ask.flash else Priority.ROUTINE
     total = Shared(accord.id)
     shared = 0
@@ -69,6 +80,14 @@ def share(desk: Desk, ask: verbs.Share) -> verbs.Shared:
         withheld=total.withheld,
         grounds=total.grounds,
     )
+
+
+def _warned(done: verbs.Shared, flagged: FlaggedPlaces) -> verbs.Shared:
+    """Return what would be shared, with what warning lists say of it."""
+    by = Counter(
+        warning.name for found in flagged.found.values() for warnings in found.values() for warning in warnings
+    )
+    return msgspec.structs.replace(done, flagged=len(flagged.found), flagged_by=dict(by), warnings=flagged.asked.says())
 
 
 def _add(total: Shared, more: Shared) -> None:
@@ -174,82 +193,112 @@ def decision_shown(decision: Decision) -> verbs.DecisionShown:
 
 def export(desk: Desk, ask: verbs.Export) -> verbs.Exported:
     """Write what may go to an audience into a file; the decision is on record before the first byte."""
-    if ask.form not in FORMS:
-        raise Misuse(f"there is no format {ask.form!r}", hint=f"one of {', '.join(FORMS)}")
+    if ask.form not in {*WHOLE, PLAIN, *WRITERS}:
+        raise Misuse(f"there is no format {ask.form!r}", hint=f"one of {', '.join((*WHOLE, PLAIN, *WRITERS))}")
     services, node = desk.services, desk.services.node
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         audience = services.releases.audience(unit, ask.to, one_of(Purpose, ask.purpose, what="a purpose"))
         places = chosen(services, unit, actor, ask.choice, received=True)
     exported = exporting.decide_export(node, services.releases, actor, places, audience)
+    sifted = Sifted()
     with node.store.read() as unit:
-        values = _write(desk, unit, exported, ask)
+        skipped = _write(desk, unit, exported, ask, sifted)
     return verbs.Exported(
         audience=audience.name,
         purpose=audience.purpose.value,
         by=str(actor),
         form=ask.form,
         objects=len(exported.places),
-        values=values,
+        values=sifted.given - skipped.total,
         withheld=exported.withheld,
         grounds=exported.grounds,
+        warnings="" if ask.form in WHOLE else desk.warnings.ready(node.now())[0].says(),
+        left={
+            **sifted.left,
+            **{f"{kind}: {REASONS[rule]}": count for (kind, rule), count in skipped.counts.items()},
+        },
     )
 
 
-def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export) -> int:
-    """Write beside the file and rename, so that nobody reads half of it; return how many values were written."""
+def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted) -> Skipped:
+    """Write beside the file and rename, so that nobody reads half of it; return what the form could not carry."""
     path = Path(ask.path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    skipped = Skipped()
     try:
-        if ask.form == "stix":
-            with partial.open("wb") as file:
-                file.writelines(exporting.bundle(desk.services.queries, unit, exported, f"bundle--{uuid.uuid4()}"))
-            values = 0
-        else:
-            with partial.open("w", encoding="utf-8", newline="") as text:
-                values = _write_values(desk, unit, exported, ask.form, text)
+        with partial.open("wb") as file:
+            file.writelines(_written(desk, unit, exported, ask, sifted, skipped))
         partial.replace(path)
     except OSError as error:
         raise Fault(f"{path} cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return values
+    return skipped
 
 
-def _write_values(desk: Desk, unit: Unit, exported: Exported, form: str, file: IO[str]) -> int:
-    written: dict[tuple[str, str], None] = {}
-    table = csv.writer(file, lineterminator="\n")
-    if form == "csv":
-        table.writerow(("value", "kind", "object", "name", "valid_until", "marking"))
-    for at, checked in _objects(desk, unit, exported.places):
-        marking = marking_text(_header(desk, unit, at)[0].marking)
-        for observable in checked.observables:
-            if not observable.value.isprintable() or (
-                form == "txt" and (observable in written or observable.kind in observables.FREE_KINDS)
-            ):
-                continue
-            written[observable] = None
-            if form == "txt":
-                file.write(f"{observable.value}\n")
-            else:
-                row = (observable.value, observable.kind, checked.id, checked.name, checked.valid_until or "", marking)
-                table.writerow([_inert(str(cell)) for cell in row])
-    return len(written)
+def _written(
+    desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted, skipped: Skipped
+) -> Iterator[bytes]:
+    if ask.form == STIX:
+        return exporting.bundle(desk.services.queries, unit, exported, f"bundle--{uuid.uuid4()}")
+    if ask.form == MISP:
+        return _event(desk, unit, exported, sifted)
+    node = desk.services.node
+    sieve = Sieve(confidence=ask.confidence, unsure=ask.unsure, kinds=ask.kinds)
+    _, lists = desk.warnings.ready(node.now())
+    warned = None if lists is None else lambda value: bool(lists.check(value))
+    values = feeding.items(node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned)
+    items = _reported(desk, values, exported)
+    if ask.form == PLAIN:
+        return (f"{item.value}\n".encode() for item in items if _is_plain(item, skipped))
+    about = About(
+        title=f"{node.me} for {exported.audience.name}",
+        ident=f"tag:{node.me},2026:export/{ask.form}/{exported.audience.name}",
+        at=node.now(),
+        node=node.me,
+        serial=node.now(),
+        ttl=EXPORT_TTL_SECONDS,
+        tlp=_strictest(exported).value,
+    )
+    return WRITERS[ask.form].write(items, about, skipped)
 
 
-def _inert(cell: str) -> str:
-    """Keep a spreadsheet from taking a producer's text for a formula."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@"} else cell
+def _event(desk: Desk, unit: Unit, exported: Exported, sifted: Sifted) -> Iterator[bytes]:
+    """Yield one MISP event of all that goes; what MISP has no place for is counted."""
+    me, losses = desk.services.node.me, Losses()
+    about = Event(
+        uuid=str(uuid.uuid4()),
+        info=f"{me} for {exported.audience.name}",
+        at=desk.services.node.now(),
+        org=me,
+        org_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, me)),
+        tlp=_strictest(exported),
+    )
+    yield from write_event((desk.services.queries.body(unit, at) for at in exported.places), about, losses)
+    sifted.left.update({f"{outcome.value}: {rule}": count for (outcome, rule), count in losses.counts.items()})
 
 
-def _objects(desk: Desk, unit: Unit, places: Sequence[int]) -> Iterator[tuple[int, check.Checked]]:
-    for start in range(0, len(places), EXPORT_BATCH):
-        batch = places[start : start + EXPORT_BATCH]
-        bodies = [desk.services.queries.body(unit, at) for at in batch]
-        for at, checked in zip(batch, check.check_many(bodies), strict=True):
-            if not isinstance(checked, Refusal):
-                yield at, checked
-        desk.report("writing", start + len(batch), len(places))
+def _strictest(exported: Exported) -> Tlp:
+    return max(exported.labels, key=lambda label: label.rank, default=Tlp.RED)
+
+
+def _reported(desk: Desk, items: Iterator[Item], exported: Exported) -> Iterator[Item]:
+    for count, item in enumerate(items):
+        if count % EXPORT_BATCH == 0:
+            desk.report("writing", count, len(exported.places))
+        yield item
+
+
+def _is_plain(item: Item, skipped: Skipped) -> bool:
+    """Say whether a value may stand alone on a line: it names a host, an address, a URL, a hash and prints."""
+    if item.kind in observables.FREE_KINDS:
+        skipped.add("kind", item.kind, item.value, item.ident)
+        return False
+    if not item.value.isprintable():
+        skipped.add("unprintable", item.kind, item.value, item.ident)
+        return False
+    return True
 
 
 OPERATIONS: Final = (

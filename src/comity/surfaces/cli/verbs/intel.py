@@ -1,4 +1,4 @@
-"""Intelligence: bringing it in, looking it up, showing it, reporting sightings."""
+"""Intelligence: looking it up, showing it, reporting sightings."""
 
 from __future__ import annotations
 
@@ -7,43 +7,6 @@ from typing import Final
 import msgspec
 
 from comity.surfaces.cli.verbs import Ask, MarkingSaid, Nothing, Verb
-
-
-class Ingest(Ask, frozen=True):
-    """Files of STIX to bring in (absolute paths), the source's name, and its default marking if that is to be set."""
-
-    paths: tuple[str, ...]
-    source: str
-    marking: MarkingSaid | None = None
-    note: str = ""
-    report: str = ""  # absolute path of a file for the whole report
-
-
-class RefusalShown(msgspec.Struct, frozen=True):
-    """One object that was not taken, and why."""
-
-    path: str
-    offset: int
-    id: str
-    rule: str
-    reason: str
-
-
-class Ingested(msgspec.Struct, frozen=True):
-    """What an ingest did."""
-
-    source: str
-    marking: str
-    by: str
-    files: int
-    read: int
-    kept: int
-    known: int
-    unmarked: int
-    refused: int
-    by_rule: dict[str, int]
-    notes: dict[str, int]
-    refusals: tuple[RefusalShown, ...]
 
 
 class Lookup(Ask, frozen=True):
@@ -106,6 +69,37 @@ class Answers(msgspec.Struct, frozen=True):
     known: int
 
 
+class Know(Ask, frozen=True):
+    """Many values, each of which is answered on one line."""
+
+    values: tuple[str, ...]
+
+
+class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is known of one value, on one line."""
+
+    asked: str
+    state: str  # current, expired, revoked, retracted, unknown or unread
+    kind: str = ""
+    value: str = ""  # as it was read
+    party: str = ""
+    office: str = ""
+    source: str = ""
+    marking: str = ""
+    modified: int = 0  # microseconds
+    until: int | None = None
+    confidence: int | None = None
+    objects: int = 0
+    witnesses: int = 0
+    sightings: int = 0
+
+
+class KnownMany(msgspec.Struct, frozen=True):
+    """What is known of the values, in their order."""
+
+    lines: tuple[Known, ...]
+
+
 class Show(Ask, frozen=True):
     """An object by STIX id or `<origin>#<index>`."""
 
@@ -164,8 +158,8 @@ class SourcesShown(msgspec.Struct, frozen=True):
     sources: tuple[SourceShown, ...]
 
 
-INGEST: Final = Verb("intel/ingest", Ingest, Ingested, signs=True)
 LOOKUP: Final = Verb("intel/lookup", Lookup, Answers)
+KNOW: Final = Verb("intel/know", Know, KnownMany)
 SHOW: Final = Verb("intel/show", Show, Shown)
 SIGHT: Final = Verb("intel/sight", Sight, Sighted, signs=True)
 SOURCES: Final = Verb("intel/sources", Nothing, SourcesShown)

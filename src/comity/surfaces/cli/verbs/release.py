@@ -72,6 +72,9 @@ class Shared(msgspec.Struct, frozen=True):
     withheld: int
     grounds: dict[str, int]
     planned: tuple[Planned, ...] = ()
+    flagged: int = 0  # objects with values that a warning list has: likely false positives
+    flagged_by: dict[str, int] = {}  # name of a list -> values it has
+    warnings: str = ""  # how many warning lists were asked
 
 
 class Explain(Ask, frozen=True):
@@ -106,6 +109,9 @@ class Export(Ask, frozen=True):
     path: str  # absolute
     form: str = "stix"
     purpose: str = "read"
+    confidence: int = 0  # at least this, from 0 to 100
+    unsure: bool = True  # also what came without a confidence
+    kinds: tuple[str, ...] = ()  # of values; empty: all
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -119,6 +125,8 @@ class Exported(msgspec.Struct, frozen=True):
     values: int
     withheld: int
     grounds: dict[str, int]
+    left: dict[str, int]  # values and objects that were of no use there, by reason
+    warnings: str = ""  # how many warning lists were asked
 
 
 class Retract(Ask, frozen=True):

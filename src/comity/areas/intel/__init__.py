@@ -1,0 +1,65 @@
+"""Intelligence: STIX objects with their producer's bytes, sightings, relays, questions; what they add up to.
+
+Rules: an object's rows come from its own bytes and nothing else, so every node folds the same statement
+to the same rows. An object is known by (uuid, type) and its versions by `modified`; the same version
+from five sources is five rows with one key: one thing, five witnesses.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from comity.areas.intel.bodies import Relay, RelayLine, Sighting, cut_relay, join_relay
+from comity.areas.intel.columns import (
+    CUSTOM,
+    OBJECT,
+    OBSERVABLE,
+    REVOKED,
+    SIGHTING,
+    STIX_TYPES,
+    UUID,
+    confidence_of,
+    object_number,
+    type_code,
+    type_name,
+    uuid_of,
+)
+from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_of, rows
+from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
+
+NAME: Final = "intel"
+VERSION: Final = 6  # of these views: a store folded by another version is folded again
+
+__all__ = [
+    "ASKING",
+    "CUSTOM",
+    "NAME",
+    "OBJECT",
+    "OBSERVABLE",
+    "REVOKED",
+    "SIGHTING",
+    "STIX_TYPES",
+    "UUID",
+    "VERSION",
+    "VIEWS",
+    "Checker",
+    "Facts",
+    "Folded",
+    "Item",
+    "Relay",
+    "RelayLine",
+    "Sighting",
+    "check_each",
+    "check_many",
+    "confidence_of",
+    "cut_relay",
+    "facts_of",
+    "fold",
+    "join_relay",
+    "kind_of",
+    "object_number",
+    "rows",
+    "type_code",
+    "type_name",
+    "uuid_of",
+]

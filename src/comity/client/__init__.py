@@ -1,0 +1,10 @@
+"""A node's API for programs: `Client`, typed, tolerant of older and newer nodes.
+
+with Client("https://node.arcadia.example:8461", token) as node:
+    for line in node.known(["192.0.2.7", "evil[.]example"]):
+        print(line.asked, line.state)
+"""
+
+from __future__ import annotations
+
+from comity.client.calls import Client as Client

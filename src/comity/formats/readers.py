@@ -1,0 +1,129 @@
+"""Every format that can be read, by name, and which one an input is in.
+
+Rules: `recognise` looks at the first bytes and the name, and answers for any input: what is nothing else is plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final, NamedTuple
+
+from comity.errors import Misuse
+from comity.formats import csaf, iodef, openioc
+from comity.formats.convert import Loss, Made, Reader
+from comity.formats.misp.read import read as read_misp
+from comity.formats.rules import sigma, suricata, yara
+from comity.formats.stix import upgrade
+from comity.formats.tables.guess import guess
+from comity.formats.tables.reading import read as read_table
+from comity.formats.text.html import read_html
+from comity.formats.text.pdf import read_pdf
+from comity.formats.text.read import read as read_text
+
+STIX: Final = "stix"  # 2.1, read by `stix.split`: its objects are the producer's own bytes
+TABLE_CONFIDENCE: Final = 80  # of a guess, from which on an input is a table and no running text
+BLANK_COLUMNS_MAX: Final = 3  # columns with blanks between them, e.g. of a hosts file
+TABLES: Final = frozenset({"table", "json"})  # readers that go by a mapping
+TITLED: Final = frozenset({"text", "html", "pdf"})  # readers that call what they make by the file's name
+HEAD_BYTES: Final = 65_536  # bytes that `recognise` looks at: a feed's licence may stand before its first line
+
+
+class Form(NamedTuple):
+    """One format."""
+
+    what: str  # in a few words
+    suffixes: tuple[str, ...]  # of files that a directory is searched for
+    read: Callable[..., Iterator[Made | Loss]] | None  # a `convert.Reader`; None for STIX 2.1
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    STIX: Form(
+        "STIX 2.1: bundles, or objects one after another", (".json", ".stix", ".stix2", ".ndjson", ".jsonl"), None
+    ),
+    "stix20": Form("STIX 2.0, brought up to 2.1", (), upgrade.read),
+    "misp": Form("MISP events", (), read_misp),
+    "csaf": Form("CSAF 2.0 and 2.1 advisories", (), csaf.read),
+    "iodef": Form("IODEF 1 and 2 incidents", (".xml", ".iodef"), iodef.read),
+    "openioc": Form("OpenIOC 1.0 and 1.1", (".ioc",), openioc.read),
+    "sigma": Form("Sigma rules", (".yml", ".yaml"), sigma.read),
+    "yara": Form("YARA rules", (".yar", ".yara"), yara.read),
+    "suricata": Form("Suricata rules", (".rules",), suricata.read),
+    "snort": Form("Snort rules", (), partial(suricata.read, language="snort")),
+    "table": Form("CSV and other tables, one value a row", (".csv", ".tsv"), read_table),
+    "json": Form("JSON lines, or an array of records", (), read_table),
+    "text": Form("plain text, e.g. a report or a mail", (), read_text),
+    "html": Form("a page of HTML", (".html", ".htm"), read_html),
+    "pdf": Form("a document in PDF", (".pdf",), read_pdf),
+}
+_YARA: Final = re.compile(rb"^\s*+(?:(?:private|global)\s++)*+rule\s++\w++[^\n]*+", re.MULTILINE)
+_SURICATA: Final = re.compile(
+    rb"^\s*+#?\s*+(?:alert|drop|reject|pass|log|rejectsrc|rejectdst|rejectboth)\s++\w[\w.-]*+\s++"
+    rb"(?:\S++\s++){2}(?:->|<>|=>)\s",
+    re.MULTILINE,
+)
+_SIGMA: Final = re.compile(rb"^(?:detection|logsource)\s*+:", re.MULTILINE)
+_TAG: Final = re.compile(rb"<(?!\?|!--)(?:[\w.-]++:)?([\w.-]++|!doctype\s++\w++)", re.IGNORECASE)
+_MISP: Final = re.compile(rb'"(?:Event|Attribute|Orgc)"\s*+:')
+_CSAF: Final = re.compile(rb'"csaf_version"\s*+:')
+_STIX20: Final = re.compile(rb'"spec_version"\s*+:\s*+"2\.0"')
+_STIX21: Final = re.compile(
+    rb'"(?:spec_version"\s*+:\s*+"2\.1"|id"\s*+:\s*+"[a-z0-9-]{3,50}--[0-9a-fA-F]{8}-)|"objects"\s*+:'
+)
+_JSON_STARTS: Final = (b"{", b"[")
+
+
+def reader(name: str, title: str = "") -> Reader:
+    """Return the reader of a format that is not STIX 2.1, for an input of that title. Raises `Misuse`."""
+    form = FORMS.get(name)
+    if form is None or form.read is None:
+        raise Misuse(f"there is no reader for {name!r}", hint=f"one of {', '.join(FORMS)}")
+    return partial(form.read, title=title) if name in TITLED else form.read
+
+
+def recognise(head: bytes, name: str) -> str:
+    """Return the name of the format that an input with these first bytes and this file name is in."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"%PDF-"):
+        return "pdf"
+    if start.startswith(_JSON_STARTS):
+        return _of_json(head)
+    if start.startswith(b"<"):
+        return _of_markup(head)
+    for form, pattern in (("sigma", _SIGMA), ("yara", _YARA), ("suricata", _SURICATA)):
+        if pattern.search(head):
+            return form
+    return "table" if name.lower().endswith((".csv", ".tsv")) or _is_a_table(head, name) else "text"
+
+
+def _of_json(head: bytes) -> str:
+    by_content: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+        ("csaf", _CSAF),
+        ("stix20", _STIX20),
+        ("misp", _MISP),
+        (STIX, _STIX21),
+    )
+    for form, pattern in by_content:
+        if pattern.search(head):
+            return form
+    return "json" if b":" in head else STIX
+
+
+def _of_markup(head: bytes) -> str:
+    for found in _TAG.finditer(head):
+        tag = found[1].lower()
+        if tag == b"iodef-document":
+            return "iodef"
+        if tag in {b"ioc", b"openioc"}:
+            return "openioc"
+        if tag.startswith((b"html", b"!doctype", b"head", b"body", b"div", b"p", b"table")):
+            return "html"
+    return "html"
+
+
+def _is_a_table(head: bytes, name: str) -> bool:
+    found = guess(head, name)
+    # Blanks stand between words too: a line of many is a sentence.
+    is_prose = found.mapping.delimiter == " " and len(found.mapping.columns) > BLANK_COLUMNS_MAX
+    return found.confidence >= TABLE_CONFIDENCE and not is_prose

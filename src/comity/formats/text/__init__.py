@@ -1,0 +1,1 @@
+"""Observables out of running text, HTML and PDF."""

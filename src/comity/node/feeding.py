@@ -1,0 +1,166 @@
+"""What sensors are given of released objects: the values that are worth acting on, each once.
+
+Rules: whether an object may go is decided before (`exporting`); here only what is of no use, or of harm, to a sensor is
+left out, and each is counted under its reason. A value is acted on alone, so only indicators count whose pattern is
+that value or one of several, never a part of a combination; what was merely seen is no indicator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from comity.acts import Standing, narrowed
+from comity.areas import intel
+from comity.canon import Instant
+from comity.errors import Malformed
+from comity.formats import observables
+from comity.formats.observables import Observable
+from comity.formats.sensors.item import Item
+from comity.formats.stix import observe
+from comity.node.folding import runs
+from comity.node.node import Node
+from comity.node.ports import Entry, Unit, place, position
+from comity.statement import INTEL_RELAY, Marking
+
+READ_AT_ONCE: Final = 512  # entries read together
+_SECOND: Final = 1_000_000  # microseconds
+_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_STANDING: Final = msgspec.json.Decoder(Standing).decode
+_UNTOUCHED: Final = b"{}"
+
+
+class Sieve(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a consumer wants of what it may have."""
+
+    confidence: int = 0  # at least this, from 0 to 100
+    unsure: bool = True  # also what came without a confidence
+    kinds: tuple[str, ...] = ()  # of observables; empty: all
+    warned: bool = False  # also values that a warning list has: likely false positives
+
+
+@dataclass(slots=True)
+class Sifted:
+    """How many values were given, and how many things were left out for which reason."""
+
+    given: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+
+
+Warned = Callable[[Observable], bool]
+"""Says whether a warning list has a value."""
+
+
+def items(
+    node: Node,
+    unit: Unit,
+    places: Sequence[int],
+    sieve: Sieve,
+    done: Sifted,
+    *,
+    at: Instant,
+    warned: Warned | None = None,
+) -> Iterator[Item]:
+    """Yield the values of released objects, the newest objects first, each value once."""
+    seen: set[bytes] = set()
+    logs: dict[int, list[int]] = {}
+    for each in places:
+        log_id, index = place(each)
+        logs.setdefault(log_id, []).append(index)
+    for log_id in sorted(logs, reverse=True):
+        for start, end in reversed(runs(logs[log_id])):
+            for first in range(end, start, -READ_AT_ONCE):
+                begin = max(start, first - READ_AT_ONCE)
+                rows = {row[0]: row for row in _rows(unit, log_id, begin, first)}
+                for entry in reversed(unit.entries.read(log_id, begin, first)):
+                    row = rows.get(entry.position)
+                    if row is None or entry.body is None:
+                        done.left["no object"] += 1
+                        continue
+                    yield from _of_entry(node, entry, row, sieve, done, seen, at, warned)
+
+
+def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
+    first, last = position(log_id, start), position(log_id, end - 1)
+    return unit.views.scan(intel.OBJECT, first, last, limit=end - start)
+
+
+def _of_entry(
+    node: Node,
+    entry: Entry,
+    row: tuple[Any, ...],
+    sieve: Sieve,
+    done: Sifted,
+    seen: set[bytes],
+    at: Instant,
+    warned: Warned | None,
+) -> Iterator[Item]:
+    _, _, code, modified, until, flags = row
+    confidence = intel.confidence_of(flags)
+    reason = _unfit(code, until, flags, confidence, sieve, at)
+    header = node.header(entry.header or b"")
+    body = entry.body or b""
+    if header.kind == INTEL_RELAY:
+        payload = intel.cut_relay(body).payload
+        body = payload[payload.find(b"\n") + 1 :]
+    tree = _DECODE(body) if not reason else {}
+    found, note = _observables(tree) if not reason else ((), "")
+    if reason or note:
+        done.left[reason or note] += 1
+        return
+    marking = _marking(header.marking, entry.standing)
+    for value in found:
+        key = observables.key(value)
+        if sieve.kinds and value.kind not in sieve.kinds:
+            done.left["kind not asked for"] += 1
+        elif key in seen:
+            done.left["given already"] += 1
+        elif warned is not None and not sieve.warned and warned(value):
+            done.left["on a warning list"] += 1
+        else:
+            seen.add(key)
+            done.given += 1
+            yield Item(
+                value.kind,
+                value.value,
+                str(tree["id"]),
+                str(tree.get("name", "")),
+                confidence,
+                None,
+                until,
+                marking.tlp.value if marking else "",
+                "",
+                header.source,
+                tuple(label for label in tree.get("labels", ()) if isinstance(label, str)),
+                header.at,
+                modified // _SECOND,
+            )
+
+
+def _unfit(code: int, until: int | None, flags: int, confidence: int | None, sieve: Sieve, at: Instant) -> str:
+    if intel.type_name(code) != "indicator":
+        return "not an indicator"
+    if flags & intel.REVOKED:
+        return "revoked"
+    if until is not None and until <= at:
+        return "expired"
+    if confidence is None:
+        return "" if sieve.unsure else "without a confidence"
+    return "confidence too low" if confidence < sieve.confidence else ""
+
+
+def _observables(tree: dict[str, Any]) -> tuple[tuple[Observable, ...], str]:
+    try:
+        return observe.of_object(tree)
+    except Malformed:
+        return (), "pattern not read"
+
+
+def _marking(marking: Marking | None, standing: bytes) -> Marking | None:
+    if marking is None or standing == _UNTOUCHED:
+        return marking
+    return narrowed(marking, _STANDING(standing))

@@ -1,0 +1,269 @@
+"""The API's door: requests under `/api/v1` to the node's operations, and their answers back.
+
+Rules: a token first, then everything else. Operations are carried out by `perform`, in their turn, as those of the
+command line are; who asks is the token's office and `token:<name>`. No cookies, no other origin's scripts, nothing kept
+by caches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
+
+from comity import __version__
+from comity.errors import ComityError, Fault, Malformed, Misuse, NotFound
+from comity.node import tokens
+from comity.node.tokens import Token
+from comity.surfaces.api import objects, once, openapi, problems, reading, routes, spool
+from comity.surfaces.api.admission import Buckets, require, shown
+from comity.surfaces.api.problems import FieldError, OtherStatus, Unfit
+from comity.surfaces.api.routes import BASE, ROUTES, Route
+from comity.surfaces.api.shapes import Health, IngestQuery, ObjectsQuery, RawQuery
+from comity.surfaces.cli.desk import Desk
+from comity.surfaces.cli.verbs import MarkingSaid, Progress
+from comity.surfaces.cli.verbs.importing import Ingest
+from comity.surfaces.cli.verbs.intel import KnownMany, Shown
+
+T = TypeVar("T")
+Perform = Callable[[str, bytes, Callable[[Progress], None]], bytes]
+Turn = Callable[[], AbstractContextManager[None]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+READERS: Final = 4  # questions worked at or waiting for their turn together
+WRITERS: Final = 4  # the same of what is put on record, which may go on for long
+QUOTING: Final = (Malformed, Misuse, NotFound)  # errors of operations that quote what was said
+STIX_MEDIA: Final = "application/stix+json;version=2.1"
+_ALWAYS: Final = {"X-Content-Type-Options": "nosniff"}
+_UNKEPT: Final = {"Cache-Control": "no-store"}
+
+
+def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starlette:
+    """Return the ASGI application of the API; `folder` is for bodies on their way, and is emptied."""
+    door = _Door(desk, perform, turn, folder)
+    served = [HttpRoute(f"{BASE}/health", door.health), HttpRoute(f"{BASE}/openapi.json", door.openapi)]
+    by_path: dict[str, dict[str, Handler]] = {}
+    for route in ROUTES:
+        by_path.setdefault(route.path, {})[route.method] = door.handler(route)
+    for path, handlers in by_path.items():
+        # A statement's name has slashes: written %2F, they are slashes again before routes are looked at.
+        served.append(
+            HttpRoute(BASE + path.replace("{question}", "{question:path}"), _by_method(handlers), methods=[*handlers])
+        )
+    app = Starlette(routes=served, exception_handlers={HTTPException: _unrouted, Exception: _broken})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _by_method(handlers: dict[str, Handler]) -> Handler:
+    async def serve(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return serve
+
+
+async def _unrouted(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problems.answer(NotFound("there is no such route", hint=f"GET {BASE}/openapi.json has all"))
+    what = Misuse(f"this route is not asked so: {error.detail}", hint=f"GET {BASE}/openapi.json says how")
+    return problems.answer(OtherStatus(error.status_code, what, error.headers))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return problems.answer(Fault("a mistake in this program"))
+
+
+class _Door:
+    def __init__(self, desk: Desk, perform: Perform, turn: Turn, folder: Path) -> None:
+        self._desk = desk
+        self._node = desk.services.node
+        self._perform = perform
+        self._turn = turn
+        self._buckets = Buckets()
+        self._once = once.Once(self._node)
+        self._spool = spool.Spool(folder)
+        # Separate, so that a token is judged and a question answered while four imports go on.
+        self._admitting = ThreadPoolExecutor(1, "admitting")
+        self._reading = ThreadPoolExecutor(READERS, "api reading")
+        self._writing = ThreadPoolExecutor(WRITERS, "api writing")
+
+    # -- without a token ----------------------------------------------------------
+
+    async def health(self, _request: Request) -> Response:
+        """Say that this node answers, and in which versions."""
+        return _json(msgspec.json.encode(Health("ok", routes.VERSIONS, __version__)))
+
+    async def openapi(self, request: Request) -> Response:
+        """Return the document of this API."""
+        data = openapi.document()
+        return _tagged(request, data, hashlib.sha256(data).hexdigest(), "application/json")
+
+    # -- with one -----------------------------------------------------------------
+
+    def handler(self, route: Route) -> Handler:
+        """Return what serves a route."""
+        own = {routes.OBJECTS: self._objects, routes.RAW: self._raw, routes.INGEST: self._ingest}
+        carry_out = own.get(route)
+
+        async def serve(request: Request) -> Response:
+            try:
+                token = await _in(self._admitting, lambda: tokens.verify(self._node, shown(request)))
+                self._buckets.take(token.id)
+                require(token, write=route.write, separate=route.separate)
+                if carry_out is not None:
+                    return await carry_out(request, token)
+                return await self._ask(request, token, route)
+            except (ComityError, OtherStatus) as error:
+                return problems.answer(error)
+
+        return serve
+
+    async def _objects(self, request: Request, token: Token) -> Response:
+        query = reading.parameters(request, ObjectsQuery)
+
+        def work() -> bytes:
+            with self._turn():
+                return msgspec.json.encode(objects.page(self._desk, token, query))
+
+        return _json(await _in(self._reading, work))
+
+    async def _raw(self, request: Request, token: Token) -> Response:
+        query = reading.parameters(request, RawQuery)
+        ident = _stix_id(request)
+
+        def work() -> tuple[bytes, str]:
+            with self._turn():
+                return objects.raw(self._desk, token, ident, query.modified)
+
+        data, digest = await _in(self._reading, work)
+        return _tagged(request, data, digest, STIX_MEDIA)
+
+    async def _ingest(self, request: Request, token: Token) -> Response:
+        query = reading.parameters(request, IngestQuery)
+        if not query.tlp and query.pap:
+            raise Unfit("the query", [FieldError("tlp", "a default marking begins with its TLP label")])
+        async with self._spool.taken(request, query.name) as (path, digest):
+            ask = Ingest(
+                paths=(str(path),),
+                source=query.source,
+                form=query.format,
+                marking=MarkingSaid(tlp=query.tlp, pap=query.pap) if query.tlp else None,
+                note=query.note,
+                dry=query.dry,
+                **_who(token),
+            )
+            try:
+                return await self._carry_out(request, token, routes.INGEST, msgspec.json.encode(ask), digest)
+            except QUOTING as error:
+                fields = [FieldError(each.field[1:], each.reason) for each in reading.quoted(error, query, ())]
+                return problems.answer(error, fields)
+
+    async def _ask(self, request: Request, token: Token, route: Route) -> Response:
+        """Ask a verb with what path, parameters and body say."""
+        assert route.verb is not None
+        query = reading.parameters(request, route.query)
+        given = _who(token) | request.path_params
+        if route is routes.OBJECT:
+            given = _who(token) | {"name": _stix_id(request)}
+        if route.asks is None:
+            data = b""
+            ask = reading.asked(msgspec.structs.asdict(query) | given, route.verb.asks)
+        else:
+            data = await reading.body(request)
+            ask = reading.decoded(data, route.asks, given)
+        values = getattr(ask, "values", ()) if route.values_max else ()
+        if len(values) > route.values_max:
+            raise Unfit("the body", [FieldError("/values", f"over {route.values_max} of them")])
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            return await self._carry_out(request, token, route, msgspec.json.encode(ask), digest)
+        except QUOTING as error:
+            return problems.answer(error, reading.quoted(error, ask, given) if route.asks else ())
+
+    async def _carry_out(self, request: Request, token: Token, route: Route, ask: bytes, digest: str) -> Response:
+        verb = route.verb
+        assert verb is not None
+        key = request.headers.get(once.HEADER) if route.write else None
+
+        def work() -> tuple[bytes, bool]:
+            if key is None:
+                return self._perform(verb.name, ask, _unheard), False
+            said = f"{route.method} {request.url.path}?{request.scope['query_string'].decode('latin-1')} {digest}"
+            asked = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+            before = self._once.begin(token, key, asked)
+            if before is not None:
+                return before, True
+            try:
+                answer = self._perform(verb.name, ask, _unheard)
+                self._once.keep(token, key, asked, answer)
+            finally:
+                self._once.end(token, key)
+            return answer, False
+
+        answer, replayed = await _in(self._writing if route.write else self._reading, work)
+        if route is routes.OBJECT:
+            answer = _of_that_id(answer)
+        if route.lines and _wants_lines(request):
+            many = msgspec.json.decode(answer, type=KnownMany).lines
+            return _json(msgspec.json.Encoder().encode_lines(many), media=openapi.UTF8_LINES)
+        return _json(answer, {once.REPLAYED: "true"} if replayed else {})
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+def _unheard(_progress: Progress) -> None:
+    """Tell nobody: an answer over the API comes whole."""
+
+
+def _who(token: Token) -> dict[str, str]:
+    return {"office": token.office, "user": f"token:{token.name}"}
+
+
+def _stix_id(request: Request) -> str:
+    ident: str = request.path_params["id"]
+    if not objects.STIX_ID.fullmatch(ident):
+        raise Unfit("the path", [FieldError("id", "not a STIX id: <type>--<UUID>")])
+    return ident
+
+
+def _of_that_id(answer: bytes) -> bytes:
+    """Leave out versions of an object of another type that has the same UUID. Raises `NotFound`."""
+    shown_ = msgspec.json.decode(answer, type=Shown)
+    versions = tuple(one for one in shown_.versions if one.object.id == shown_.name)
+    if not versions:
+        raise NotFound(f"no object {shown_.name} is held here")
+    return answer if len(versions) == len(shown_.versions) else msgspec.json.encode(Shown(shown_.name, versions))
+
+
+def _wants_lines(request: Request) -> bool:
+    return any(
+        one.partition(";")[0].strip().lower() == openapi.UTF8_LINES
+        for one in request.headers.get("accept", "").split(",")
+    )
+
+
+def _json(data: bytes, headers: dict[str, str] | None = None, *, media: str = reading.JSON) -> Response:
+    return Response(data, 200, headers=_ALWAYS | _UNKEPT | (headers or {}), media_type=media)
+
+
+def _tagged(request: Request, data: bytes, digest: str, media: str) -> Response:
+    """Return bytes under their ETag, or 304 where the caller has them (RFC 9110 §13.1.2)."""
+    headers = _ALWAYS | {"ETag": f'"{digest}"', "Cache-Control": "private, no-cache"}
+    had = [one.strip().removeprefix("W/") for one in ",".join(request.headers.getlist("if-none-match")).split(",")]
+    if "*" in had or f'"{digest}"' in had:
+        return Response(status_code=304, headers=headers)
+    return Response(data, 200, headers=headers, media_type=media)

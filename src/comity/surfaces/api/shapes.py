@@ -1,0 +1,82 @@
+"""What the API asks and answers beyond the verbs of the command line.
+
+Rules: plain values; times are seconds since the epoch, `modified` microseconds. A parameter has its name once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from comity.surfaces.cli.verbs.intel import WitnessShown
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameter."""
+
+
+class ObjectsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which objects: of a STIX type, from a source, modified by their producer or put on record since a time."""
+
+    type: str = ""
+    source: str = ""
+    since: int = 0  # `modified` of the object is at or after these seconds
+    updated_since: int = 0  # its statement was put on record at or after these seconds, by its author's clock
+    limit: int = 100
+    cursor: str = ""
+
+
+class ObjectPage(msgspec.Struct, frozen=True):
+    """Objects as their producers wrote them, in the order in which this node holds them; beside each, who says so.
+
+    `next` goes on behind them; null where nothing more was held when this page was made.
+    """
+
+    objects: tuple[msgspec.Raw, ...]
+    witnesses: tuple[WitnessShown, ...]
+    next: str | None
+
+
+class RawQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version: its `modified` in microseconds; 0 for the newest."""
+
+    modified: int = 0
+
+
+class IngestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The source of what is sent, its format and file name, and the default marking if that is to be set."""
+
+    source: str
+    format: str = ""  # empty: by content and name
+    name: str = ""  # of the file it comes from
+    tlp: str = ""
+    pap: str = ""
+    note: str = ""
+    dry: bool = False
+
+
+class ImportsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Imports of all sources, or of one."""
+
+    source: str = ""
+
+
+class QuestionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Questions that this office asked, those still open; at most `limit` of them."""
+
+    mine: bool = False
+    open: bool = False
+    limit: int = 50
+
+
+class OriginQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A log by its origin."""
+
+    origin: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """That this node answers, and in which versions of the API; nothing of what it holds."""
+
+    status: str  # ok
+    api: tuple[str, ...]  # versions that it speaks, the newest last
+    comity: str  # version of the program
