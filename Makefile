@@ -15,7 +15,10 @@ INSTALL := $(PIP) install --quiet --no-build-isolation
 # Debian keeps initdb out of PATH, one directory for each version.
 INITDB = $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1)
 
-.PHONY: help demo test soak bench lint requirements wheel clean postgresql
+# What takes our lists in the tests: a name server, the kernel's filters, a reader of XML, a browser.
+CONSUMERS := named:bind9 named-checkzone:bind9-utils nft:nftables ipset:ipset xmllint:libxml2-utils chromium:chromium
+
+.PHONY: help demo test soak bench lint requirements wheel clean postgresql consumers
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 16
@@ -23,14 +26,14 @@ help:  ## say what there is
 demo: $(VENV)/.runtime  ## one node, then three nodes and an accord, narrated; KEEP=1 leaves them running
 	@$(BIN)/comity demo $(if $(KEEP),--keep)
 
-test: $(VENV)/.dev postgresql lint  ## lint, types, layers and all tests but the long ones
+test: $(VENV)/.dev postgresql consumers lint  ## lint, types, layers and all tests but the long ones
 	@$(BIN)/pytest -q -rfEs -n $(WORKERS)
 
 soak: $(VENV)/.dev  ## the long tests: many nodes, many statements, every fault
 	@$(BIN)/pytest -q -rfEs -n $(WORKERS) -m soak
 
 bench: $(VENV)/.dev  ## measure, beside a calibration made in the same run
-	@for name in tlog stix store author ingest lookup sync idle; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+	@for name in tlog stix store author ingest lookup sync idle misp text sensors warninglists; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 lint: $(VENV)/.dev  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check --quiet .
@@ -78,6 +81,15 @@ postgresql:
 	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
 	  then echo "Installed PostgreSQL for the tests."; \
 	  else echo "No PostgreSQL here: its half of tests/stores is skipped (apt install postgresql)."; fi; fi
+
+consumers:
+	@missing=; for pair in $(CONSUMERS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  then echo "Installed for the tests:$$missing."; \
+	  else echo "Not here, and their tests are skipped:$$missing (apt install)."; fi; fi
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --annotation-style line
 UPGRADE ?=

@@ -159,3 +159,8 @@ API_ANSWERS_KEPT_MAX: Final = 256  # answers kept of one token for its idempoten
 API_ANSWERS_KEPT_SECONDS: Final = 86_400  # seconds they are kept
 API_KEY_CHARS_MAX: Final = 128  # characters of an idempotency key: a UUID has 36
 API_NAME_CHARS_MAX: Final = 200  # characters of a file's name given with an ingest
+
+RULES_MAX: Final = 256  # standing rules of sharing of this party: each is looked at every second
+RULE_RUNS_MAX: Final = 4_096  # runs of withheld objects kept apart of one rule: about 120 kB with every batch
+RULE_SECONDS_MIN: Final = 60  # seconds until withheld objects are tried again, however much changes
+RULE_SECONDS: Final = 3_600  # seconds until withheld objects are tried again though nothing changed: embargoes end

@@ -100,6 +100,9 @@ def test_a_body_over_its_limit_is_refused_by_name(shared_node: Node) -> None:
     assert "API_BODY_BYTES_MAX" in got.json["detail"]
     many = shared_node.post("/known", token, {"values": ["x"] * (API_VALUES_MAX + 1)})
     assert (many.status, fields(many)) == (400, ["/values"])
+    assert fields(shared_node.post("/lookup", token, {"values": ["x"] * 1_001})) == ["/values"]
+    choice = {"choice": {"names": ["x"] * (API_VALUES_MAX + 1)}}
+    assert fields(shared_node.post("/correlate", token, choice)) == ["/choice/names"]
 
 
 def test_a_body_that_drips_is_cut(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +138,7 @@ def test_a_caller_that_goes_away_leaves_nothing(node: Node) -> None:
         b"BREW /api/v1/sources HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /api/v1/lookup HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET /api/v1/sources HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/v1/ingest?source=x HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000000\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
     ],
 )

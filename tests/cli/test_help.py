@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from comity.errors import Misuse, NotFound
 from comity.surfaces.cli.root import COMMANDS, root
 from comity.surfaces.cli.session import columns, visible
-from tests.cli.conftest import Party, comity, spawned
+from tests.cli.conftest import Party, comity, environment, spawned
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [bold red]\u202emoc.live\u202c \x9b31m"
 
@@ -113,3 +115,11 @@ def test_a_line_is_never_more_than_a_line() -> None:
     assert visible("a\nb\tc\x1b[0m\u202e\U0001f1ea") == "a\\nb\\tc\\x1b[0m\\u202e\U0001f1ea"
     assert columns([["a\n", "b"], ["long", "c"]]) == ["a\\n   b", "long  c"]
     assert columns([]) == []
+
+
+def test_whoever_reads_our_output_may_stop_reading() -> None:
+    command = [sys.executable, "-m", "comity.boot.main", "export", "--to", "x", "--format", "help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()) as ran:
+        assert ran.stdout is not None
+        ran.stdout.close()
+        assert ran.wait() == 0

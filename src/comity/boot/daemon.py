@@ -7,6 +7,7 @@ fault or silence never holds up another's pull; who does not answer is asked mor
 
 from __future__ import annotations
 
+import re
 import signal
 import ssl
 import stat
@@ -25,17 +26,19 @@ from comity.boot import settings as setting
 from comity.boot.compose import Machine, opened
 from comity.boot.logs import configure
 from comity.boot.polls import Polls
+from comity.boot.rounds import Rounds
 from comity.boot.settings import RUN, SOCKET, SPOOL, Settings
 from comity.canon import PartyId
 from comity.errors import ComityError, Fault
 from comity.http.listen import Listener, Local, Tcp
 from comity.http.tls import server_context
 from comity.limits import API_INGEST_BYTES_MAX, API_INGEST_SECONDS_MAX, BATCH_SECONDS_MAX, HTTP_BODY_BYTES_MAX
-from comity.node import pulls
+from comity.node import pulls, searching
 from comity.node.ports import Wire
 from comity.surfaces.cli import door
 from comity.transports import native
 
+_LISTS: Final = re.compile(r"\A(/feeds/)[^/]*")  # what stands behind is a secret
 TICK_SECONDS: Final = BATCH_SECONDS_MAX / 2  # between two looks at what is due, and at what is to be signed
 PULLERS: Final = 4  # peers waited for at once; the work itself is done in turns
 QUIET_SECONDS_MAX: Final = 900.0  # a peer that does not answer is asked at least this often
@@ -68,7 +71,7 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
     settings = machine.settings
 
     def answered(method: str, path: str, status: int) -> None:
-        log.info("request", method=method, path=path, status=status)
+        log.info("request", method=method, path=_LISTS.sub(r"\1…", path), status=status)
 
     listeners = [
         Listener(
@@ -140,12 +143,13 @@ class _Peer:
 
 
 def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: threading.Event, *, alone: bool) -> None:
-    """Pull from every peer and poll every source when it is due."""
+    """Pull from every peer and poll every source when it is due, and carry out standing rules."""
     peers: dict[PartyId, _Peer] = {}
     reconsidered = 0.0
     every = machine.settings.sync_seconds
     pool = ThreadPoolExecutor(PULLERS, "pull")
     polls = Polls(machine, log)
+    rounds = Rounds(machine, log)
     try:
         while not stop.wait(TICK_SECONDS):
             try:
@@ -154,10 +158,12 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                     reconsidered = time.monotonic() + every
                 with machine.turns.mine():
                     machine.services.node.settle()  # what answering put on record waits no longer than this
+                    searching.catch_up(machine.services.node)  # the words of what came, a piece at a time
                     wires = machine.wires()
                 for name, wire in wires.items():
                     _attend(machine, log, pool, name, wire, peers.setdefault(name, _Peer()))
                 polls.attend()
+                rounds.attend()
             except ComityError as error:
                 log.error("fault", what=error.says())
     finally:

@@ -2,8 +2,8 @@
 
 Rules: what is shared is decided first, for every member's every office, by the same rules that decide at
 sending; what nobody could receive is not stated. A restatement is a new statement of this office, with a
-fresh salt and no trace of the home log. A relay carries the original bytes and the author's own proof,
-and is made only as the label or the author's consent allows.
+fresh salt and no trace of the home log; an anonymised one (`anonymising`) is of a new object too. A relay carries
+the original bytes and the author's own proof, and is made only as the label or the author's consent allows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comity.acts import Consent, Span, Standing, narrowed
 from comity.areas import intel
 from comity.canon import AccordId, Instant, Origin
 from comity.errors import Misuse, NotFound, Refused
-from comity.node import books, folding, views
+from comity.node import anonymising, books, folding, views
 from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.arrivals import wider
@@ -33,13 +33,15 @@ from comity.node.releases import Releases
 from comity.node.serving import tree
 from comity.party import OfficeRef
 from comity.policy import Finding, Release
-from comity.statement import INTEL_RELAY, RELAY_MEDIA, Header, Marking, Relayed
+from comity.statement import INTEL_OBJECT, INTEL_RELAY, RELAY_MEDIA, Header, Marking, Relayed
 from comity.tlog.merkle import StoredTree, inclusion_proof
 from comity.tlog.proof import Proof
 from comity.vocab import Held, Priority
 
 _Verdicts = dict[tuple[bytes, bytes], Sequence[Finding]]
 
+ANONYMOUS: Final = "anonymous"  # the rule by which an object that may name somebody stays
+NOT_OURS: Final = "another party's statement is passed on with its proof, or not at all"
 BATCH: Final = 2_048  # statements stated in one unit of work
 
 
@@ -48,6 +50,7 @@ class Offer(NamedTuple):
 
     marking: Marking | None = None  # None: the marking each object has at home
     priority: Priority = Priority.ROUTINE
+    anonymous: bool = False  # what is stated names nobody but this office; what would is withheld
 
 
 @dataclass(slots=True)
@@ -75,16 +78,20 @@ class Sharing:
         done = Shared(AccordId(accord))
         for start in range(0, len(places), BATCH):
             with self._node.writing() as unit:
-                found = self._accords.get(unit, accord)
-                if not found.takes_part(self._node.me):
-                    raise Refused(f"{accord} is {found.phase} for {self._node.me}: nothing new is stated in it")
-                self._batch(unit, actor, found, sorted(places[start : start + BATCH]), offer, done)
+                self.state(unit, actor, accord, places[start : start + BATCH], offer, done)
         return done
+
+    def state(self, unit: Unit, actor: Actor, accord: str, places: Sequence[int], offer: Offer, done: Shared) -> None:
+        """Do what `share` does with at most `BATCH` entries in the caller's unit of work, adding to `done`."""
+        found = self._accords.get(unit, accord)
+        if not found.takes_part(self._node.me):
+            raise Refused(f"{accord} is {found.phase} for {self._node.me}: nothing new is stated in it")
+        self._batch(unit, actor, found, sorted(places), offer, done)
 
     def _batch(
         self, unit: Unit, actor: Actor, accord: Accord, places: Sequence[int], offer: Offer, done: Shared
     ) -> None:
-        stated = self._stated(unit, accord.id, places)
+        stated = self.stated(unit, accord.id, places)
         fresh = [at for at in places if at not in stated]
         done.known += len(places) - len(fresh)
         for log_id, group in groupby(fresh, key=lambda at: at >> 40):
@@ -100,6 +107,8 @@ class Sharing:
                     self._count(done, grounds)
                 else:
                     chosen.append(entry)
+            if home and offer.anonymous:
+                chosen = self._anonymised(unit, chosen, done)
             if not chosen:
                 continue
             if home:
@@ -111,7 +120,7 @@ class Sharing:
             else:
                 raise Misuse(f"{log.origin} is this party's own log in an accord: share the collected object instead")
 
-    def _stated(self, unit: Unit, accord: AccordId, places: Sequence[int]) -> set[int]:
+    def stated(self, unit: Unit, accord: AccordId, places: Sequence[int]) -> set[int]:
         """Return which of these entries stand in the accord already: restated, relayed, or stated there."""
         rows = unit.views.find_many(views.PASSED, "source", places)
         logs = {place(int(row[0] or 0))[0] for row in rows} | {place(at)[0] for at in places}
@@ -127,6 +136,8 @@ class Sharing:
         """Return why no other member could receive an entry: nothing where one could. Asked once per class."""
         if entry.held is not Held.PAYLOAD or entry.header is None:
             return [Finding("standing", False, "its bytes are not held here")]
+        if offer.anonymous and not log.own:
+            return [Finding(ANONYMOUS, False, NOT_OURS)]
         known = verdicts.get((entry.header, entry.standing))
         if known is not None:
             return known
@@ -184,6 +195,37 @@ class Sharing:
 
     # -- stating -------------------------------------------------------------
 
+    def _anonymised(self, unit: Unit, entries: Sequence[Entry], done: Shared) -> list[Entry]:
+        """Return the entries with anonymised bodies; count those that cannot be."""
+        key = anonymising.secret(self._node, unit)
+        found: list[Entry] = []
+        for entry in entries:
+            assert entry.header is not None and entry.body is not None
+            made = self.anonymised(entry.header, entry.body, key)
+            if isinstance(made, bytes):
+                found.append(entry._replace(body=made))
+            else:
+                self._count(done, [Finding(ANONYMOUS, False, made)])
+        return found
+
+    def names_somebody(self, unit: Unit, at: int) -> str:
+        """Return why an entry cannot be anonymised; empty where it can, or where its bytes are not held here."""
+        log_id, index = place(at)
+        if not unit.logs.get(log_id).own:
+            return NOT_OURS
+        (entry,) = unit.entries.read(log_id, index, index + 1)
+        if entry.header is None or entry.body is None:
+            return ""
+        made = self.anonymised(entry.header, entry.body, bytes(anonymising.SECRET_BYTES))  # for an id nobody sees
+        return made if isinstance(made, str) else ""
+
+    def anonymised(self, header: bytes, body: bytes, key: bytes) -> bytes | str:
+        """Return an own collected entry's object anonymised, or why that cannot be done."""
+        home = self._node.header(header)
+        if home.kind != INTEL_OBJECT:
+            return "only objects are anonymised"
+        return anonymising.anonymised(body, key, home.at)
+
     def _restate(
         self, unit: Unit, actor: Actor, accord: Accord, log: Log, entries: Sequence[Entry], offer: Offer
     ) -> None:
@@ -206,9 +248,10 @@ class Sharing:
                     priority=offer.priority,
                     conduct=home.conduct,
                     exercise=home.exercise,
+                    source=anonymising.SOURCE if offer.anonymous else "",
                 )
                 header = headers[entry.header] = statement.encode_header(stated)
-            drafts.append(books.Draft(header, entry.body, entry.position))
+            drafts.append(books.Draft(header, entry.body, None if offer.anonymous else entry.position))
         self._state(unit, actor, accord, log, entries, drafts)
 
     def _relay(

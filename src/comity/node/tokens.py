@@ -23,7 +23,6 @@ from comity.node import books
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
-from comity.party import OfficeRef
 from comity.policy import EMPTY, Audience, facts
 from comity.policy.case import open_case
 from comity.policy.handling import pap, standing
@@ -60,9 +59,10 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Say whether it may be used."""
         return not self.revoked and at < self.expires
 
-    def actor(self, node: Node) -> Actor:
-        """Return whoever acts by it."""
-        return Actor(OfficeRef(node.me, self.office), f"token:{self.name}")
+    @property
+    def user(self) -> str:
+        """Return who acts by it for its office, as records name it."""
+        return f"token:{self.name}"
 
 
 def create(

@@ -24,15 +24,17 @@ from comity.areas.intel.columns import (
     type_name,
     uuid_of,
 )
+from comity.areas.intel.edges import EDGE, End, edge_rows, end_key, ends_of
 from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_of, rows
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
 
 NAME: Final = "intel"
-VERSION: Final = 6  # of these views: a store folded by another version is folded again
+VERSION: Final = 7  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",
     "CUSTOM",
+    "EDGE",
     "NAME",
     "OBJECT",
     "OBSERVABLE",
@@ -43,6 +45,7 @@ __all__ = [
     "VERSION",
     "VIEWS",
     "Checker",
+    "End",
     "Facts",
     "Folded",
     "Item",
@@ -53,6 +56,9 @@ __all__ = [
     "check_many",
     "confidence_of",
     "cut_relay",
+    "edge_rows",
+    "end_key",
+    "ends_of",
     "facts_of",
     "fold",
     "join_relay",

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from comity import canon
 from comity.areas.intel.bodies import Sighting
 from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, UUID, object_number
+from comity.areas.intel.edges import EDGE, edge_rows
 from comity.areas.intel.objects import Facts, check_many
 from comity.areas.intel.questions import ANSWER, QUESTION, question_key, read_answer, read_question, refs_of
 from comity.errors import Theirs
@@ -19,7 +20,7 @@ from comity.formats.stix.report import Refusal
 from comity.statement import INTEL_ANSWER, INTEL_OBJECT, INTEL_QUESTION, INTEL_RELAY, INTEL_SIGHTING, Header
 from comity.view import Row, View
 
-VIEWS: Final = (OBJECT, UUID, OBSERVABLE, SIGHTING, QUESTION, ANSWER)  # in the order of `Folded`
+VIEWS: Final = (OBJECT, UUID, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE)  # in the order of `Folded`
 ASKING: Final = frozenset({INTEL_QUESTION, INTEL_ANSWER})  # stated in accords only, and folded where they stand
 
 
@@ -40,12 +41,13 @@ class Folded(NamedTuple):
     sightings: list[Row]
     questions: list[Row]
     answers: list[Row]
+    edges: list[Row]
     refused: list[tuple[int, str]]
 
     @classmethod
     def empty(cls) -> Folded:
         """Return what nothing adds up to."""
-        return cls([], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [], [])
 
     def by_view(self) -> list[tuple[View, list[Row]]]:
         """Return the rows of each view."""
@@ -90,9 +92,11 @@ def _small(folded: Folded, item: Item) -> None:
 
 def rows(folded: Folded, position: int, facts: Facts) -> None:
     """Add the rows of one checked object."""
-    uuid, code, modified, until, flags, _, keys, _ = facts
+    uuid, code, modified, until, flags, _, keys, _, edges = facts
     folded.objects.append((position, uuid, code, modified, until, flags))
     folded.uuids.append((position, uuid, modified))
     if keys:
         number = object_number(uuid)
         folded.observables.extend([(position, key, number, code, modified, until, flags) for key in keys])
+    if edges:
+        folded.edges.extend(edge_rows(position, edges))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from comity.areas.intel.columns import CONFIDENCE_SHIFT, CUSTOM, REVOKED, type_code
 from comity.formats import observables
 from comity.formats.stix import check
+from comity.formats.stix.edges import Edge
 from comity.formats.stix.report import Refusal
 from comity.vocab import Tlp
 
@@ -26,6 +27,7 @@ class Facts(NamedTuple):
     tlp: Tlp | None  # the object's own level
     keys: tuple[bytes, ...]  # of its observables
     note: str  # what keeps it from being found by value, see `observe`
+    edges: tuple[Edge, ...] = ()
 
 
 Checker = Callable[[Iterable[Sequence[bytes]]], Iterator[Sequence[Facts | Refusal]]]
@@ -44,6 +46,7 @@ def facts_of(checked: check.Checked) -> Facts:
         checked.tlp,
         tuple([key(observable) for observable in checked.observables]),
         checked.note,
+        checked.edges,
     )
 
 

@@ -26,7 +26,7 @@ from comity import __version__
 from comity.errors import ComityError, Fault, Malformed, Misuse, NotFound
 from comity.node import tokens
 from comity.node.tokens import Token
-from comity.surfaces.api import objects, once, openapi, problems, reading, routes, spool
+from comity.surfaces.api import feeds, objects, once, openapi, problems, reading, routes, spool
 from comity.surfaces.api.admission import Buckets, require, shown
 from comity.surfaces.api.problems import FieldError, OtherStatus, Unfit
 from comity.surfaces.api.routes import BASE, ROUTES, Route
@@ -41,6 +41,7 @@ Perform = Callable[[str, bytes, Callable[[Progress], None]], bytes]
 Turn = Callable[[], AbstractContextManager[None]]
 Handler = Callable[[Request], Awaitable[Response]]
 
+FEEDS: Final = "feeds"  # the folder of editions, beside that of bodies
 READERS: Final = 4  # questions worked at or waiting for their turn together
 WRITERS: Final = 4  # the same of what is put on record, which may go on for long
 QUOTING: Final = (Malformed, Misuse, NotFound)  # errors of operations that quote what was said
@@ -61,6 +62,7 @@ def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starl
         served.append(
             HttpRoute(BASE + path.replace("{question}", "{question:path}"), _by_method(handlers), methods=[*handlers])
         )
+    served.append(feeds.route(door.carry_out, folder.parent / FEEDS))
     app = Starlette(routes=served, exception_handlers={HTTPException: _unrouted, Exception: _broken})
     app.router.redirect_slashes = False
     return app
@@ -109,6 +111,10 @@ class _Door:
         """Return the document of this API."""
         data = openapi.document()
         return _tagged(request, data, hashlib.sha256(data).hexdigest(), "application/json")
+
+    async def carry_out(self, name: str, asked: bytes) -> bytes:
+        """Carry an operation out that asks for no token, because what it is asked has one of its own."""
+        return await _in(self._writing, lambda: self._perform(name, asked, _unheard))
 
     # -- with one -----------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class _Door:
         def work() -> tuple[bytes, bool]:
             if key is None:
                 return self._perform(verb.name, ask, _unheard), False
-            said = f"{route.method} {request.url.path}?{request.scope['query_string'].decode('latin-1')} {digest}"
+            said = f"{route.method} {request.scope['path']}?{request.scope['query_string'].decode('latin-1')} {digest}"
             asked = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
             before = self._once.begin(token, key, asked)
             if before is not None:
@@ -230,7 +236,7 @@ def _unheard(_progress: Progress) -> None:
 
 
 def _who(token: Token) -> dict[str, str]:
-    return {"office": token.office, "user": f"token:{token.name}"}
+    return {"office": token.office, "user": token.user}
 
 
 def _stix_id(request: Request) -> str:

@@ -18,14 +18,17 @@ from comity.areas import intel
 from comity.errors import NotFound
 from comity.limits import API_PAGE_BYTES_MAX, API_PAGE_OBJECTS_MAX, API_SCAN_ROWS_MAX
 from comity.node import tokens
+from comity.node.actor import Actor
 from comity.node.ports import Unit, place
 from comity.node.queries import Witness
 from comity.node.tokens import Token
 from comity.surfaces.api.problems import FieldError, Unfit
 from comity.surfaces.api.shapes import ObjectPage, ObjectsQuery
-from comity.surfaces.cli.desk import Desk
+from comity.surfaces.cli.desk import Desk, actor_of
 from comity.surfaces.cli.operations.choosing import marking_text
+from comity.surfaces.cli.verbs import Ask
 from comity.surfaces.cli.verbs.intel import WitnessShown
+from comity.vocab import Purpose
 
 STIX_ID: Final = re.compile("[a-z0-9][a-z0-9-]{1,249}--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SCAN_ROWS: Final = 1_024  # looked at in one step
@@ -52,6 +55,7 @@ def page(desk: Desk, token: Token, query: ObjectsQuery) -> ObjectPage:
     said: list[WitnessShown] = []
     size = looked_at = 0
     with desk.services.node.store.read() as unit:
+        actor = _actor(desk, unit, token)
         while looked_at < API_SCAN_ROWS_MAX:
             rows = unit.views.scan(intel.OBJECT, last + 1, POSITION_MAX, limit=SCAN_ROWS)
             for row in rows:
@@ -59,7 +63,7 @@ def page(desk: Desk, token: Token, query: ObjectsQuery) -> ObjectPage:
                     return _page(found, said, last, query)
                 last = int(row[0] or 0)
                 looked_at += 1
-                witness = _fitting(desk, unit, token, query, row)
+                witness = _fitting(desk, unit, actor, token.purpose, query, row)
                 if witness is not None:
                     body = desk.services.queries.body(unit, last)
                     size += len(body)
@@ -73,8 +77,8 @@ def page(desk: Desk, token: Token, query: ObjectsQuery) -> ObjectPage:
 def raw(desk: Desk, token: Token, ident: str, modified: int) -> tuple[bytes, str]:
     """Return an object's bytes, of one version or the newest, and their SHA-256 in hexadecimal. Raises `NotFound`."""
     node, queries = desk.services.node, desk.services.queries
-    actor = token.actor(node)
     with node.store.read() as unit:
+        actor = _actor(desk, unit, token)
         for version in queries.versions(unit, actor, ident):
             if modified and version.modified != modified:
                 continue
@@ -102,7 +106,14 @@ def _check(query: ObjectsQuery) -> None:
         raise Unfit("the query", wrong)
 
 
-def _fitting(desk: Desk, unit: Unit, token: Token, query: ObjectsQuery, row: tuple[object, ...]) -> Witness | None:
+def _actor(desk: Desk, unit: Unit, token: Token) -> Actor:
+    """Return who asks. Raises `Misuse` where the party has given up the token's office."""
+    return actor_of(desk, unit, Ask(office=token.office, user=token.user))
+
+
+def _fitting(
+    desk: Desk, unit: Unit, actor: Actor, purpose: Purpose, query: ObjectsQuery, row: tuple[object, ...]
+) -> Witness | None:
     at, _, code, modified, _, _ = row
     assert isinstance(at, int)
     assert isinstance(modified, int)
@@ -110,12 +121,10 @@ def _fitting(desk: Desk, unit: Unit, token: Token, query: ObjectsQuery, row: tup
         return None
     if modified < query.since * MICROSECONDS:
         return None
-    node = desk.services.node
-    actor = token.actor(node)
     witness = desk.services.queries.witness_at(unit, actor, at)
     if witness is None or witness.at < query.updated_since or query.source not in {"", witness.source}:
         return None
-    return witness if tokens.serves(node, unit, actor, token.purpose, at) else None
+    return witness if tokens.serves(desk.services.node, unit, actor, purpose, at) else None
 
 
 def _shown(unit: Unit, witness: Witness) -> WitnessShown:

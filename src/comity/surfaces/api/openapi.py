@@ -16,7 +16,7 @@ import msgspec
 from comity import __version__
 from comity.canon import INTEGER_MAX
 from comity.http.problem import MEDIA_TYPE
-from comity.limits import API_KEY_CHARS_MAX, API_PAGE_OBJECTS_MAX
+from comity.limits import API_KEY_CHARS_MAX, API_PAGE_OBJECTS_MAX, API_VALUES_MAX
 from comity.surfaces.api import routes
 from comity.surfaces.api.objects import STIX_ID
 from comity.surfaces.api.problems import ProblemDocument
@@ -103,7 +103,7 @@ def _strict(components: dict[str, Any], refs: list[str]) -> None:
 
 
 def _bounded(schema: Any) -> Iterator[str]:
-    """Bound every integer, and yield what is referred to."""
+    """Bound every integer and list, and yield what is referred to."""
     if isinstance(schema, list):
         for each in schema:
             yield from _bounded(each)
@@ -111,6 +111,8 @@ def _bounded(schema: Any) -> Iterator[str]:
         if schema.get("type") == "integer":
             schema.setdefault("minimum", -INTEGER_MAX)
             schema.setdefault("maximum", INTEGER_MAX)
+        if schema.get("type") == "array":
+            schema.setdefault("maxItems", API_VALUES_MAX)
         if isinstance(schema.get("$ref"), str):
             yield schema["$ref"]
         for each in schema.values():

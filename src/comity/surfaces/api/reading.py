@@ -1,7 +1,8 @@
 """Requests read strictly: bounded bodies, JSON without a field that nobody knows, parameters given once.
 
 Rules: a field that is not known is refused wherever it stands, for a misspelt `tlp` that is passed over would share
-more than was meant. Integers are those that every JSON parser reads alike. Nothing is read before the token held.
+more than was meant. Integers are those that every JSON parser reads alike, lists have a limit. Nothing is read before
+the token held.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from comity.canon import INTEGER_MAX
 from comity.errors import ComityError, Malformed, TooLarge, Unreachable
-from comity.limits import API_BODY_BYTES_MAX, API_BODY_SECONDS_MAX, JSON_DEPTH_MAX
+from comity.limits import API_BODY_BYTES_MAX, API_BODY_SECONDS_MAX, API_VALUES_MAX, JSON_DEPTH_MAX
 from comity.surfaces.api.problems import FieldError, OtherStatus, Unfit, field_of, shortened
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -103,6 +104,8 @@ def _strays(value: object, kind: object, pointer: str, levels: int) -> Iterator[
         yield FieldError(pointer, "an integer beyond 2**53 - 1")
     elif isinstance(value, dict | list) and not levels:
         yield FieldError(pointer, f"nested deeper than JSON_DEPTH_MAX ({JSON_DEPTH_MAX})")
+    elif isinstance(value, list) and len(value) > API_VALUES_MAX:
+        yield FieldError(pointer, f"over {API_VALUES_MAX} of them (API_VALUES_MAX)")
     elif isinstance(value, dict):
         known = _fields(kind)
         for name, each in value.items():

@@ -6,8 +6,6 @@ was found or that something is gravely wrong, 64 that the command was not unders
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +28,8 @@ COMMANDS: Final = {
     "lookup": (f"{_AT}intel:lookup", "What is known of a value, by whom, for how long."),
     "search": (f"{_AT}searching:search", "Find objects by their words, in any script."),
     "correlate": (f"{_AT}correlating:correlate", "What else shares values with objects, the closest first."),
+    "graph": (f"{_AT}graph:graph", "What an object is tied to, in both directions, to a depth."),
+    "collection": (f"{_AT}collection:collection", "Named sets of objects, by hand or by saved search."),
     "show": (f"{_AT}intel:show", "An object's original bytes and who says so."),
     "sighting": (f"{_AT}intel:sighting", "Put on record that a value or object was seen, or not."),
     "sources": (f"{_AT}intel:sources", "Your office's sources and their default markings."),
@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "answer": (f"{_AT}asking:answer", "Answer a question, decline it, or have an answer drafted."),
     "answers": (f"{_AT}asking:answers", "All answers to a question as one picture."),
     "share": (f"{_AT}release:share", "State objects in an accord."),
+    "rule": (f"{_AT}rule:rule", "Standing rules: what is shared as it comes."),
     "explain": (f"{_AT}release:explain", "Why an audience may, or may not, have an object."),
     "export": (f"{_AT}release:export", "Write a file for a correspondent without a node."),
     "retract": (f"{_AT}acting:retract", "No longer stand by objects, wherever they went."),
@@ -50,6 +51,7 @@ COMMANDS: Final = {
     "serve": (f"{_AT}node:serve", "Serve peers and pull from them until stopped."),
     "log": (f"{_AT}log:log", "Logs: show, verify, prove, check, renew."),
     "receipts": (f"{_AT}node:receipts", "Who has witnessed our logs, up to where."),
+    "feed": (f"{_AT}feed:feed", "Lists that sensors fetch by themselves."),
     "token": (f"{_AT}token:token", "Tokens by which your own programs ask this node's API."),
     "rebuild": (f"{_AT}node:rebuild", "Fold every view again from the logs."),
     "doctor": (f"{_AT}node:doctor", "Everything an operator should know."),
@@ -78,10 +80,6 @@ def run(arguments: Sequence[str], host: Callable[[], Host]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has closed it: nothing more is wanted, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code if isinstance(code, int) else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
@@ -72,7 +73,13 @@ def command(name: str, *, example: str) -> Callable[[Callable[Concatenate[Sessio
             from comity.surfaces.cli.session import Session
 
             session = Session(ctx.find_root().obj(), home_of(ctx, home), as_office, user, as_json=as_json)
-            return function(session, **rest)  # type: ignore[call-arg]  # the options are the function's own
+            try:
+                return function(session, **rest)  # type: ignore[call-arg]  # the options are the function's own
+            except BrokenPipeError:
+                # Whoever read our output has closed it: nothing more is wanted, and Python must not complain at exit.
+                # Here and not around click, which would end the process with 1.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 0
 
         params = list(reversed(getattr(function, "__click_params__", [])))
         return Exemplified(

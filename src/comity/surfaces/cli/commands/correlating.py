@@ -37,6 +37,7 @@ def correlate(
     kind: str,
     since: str,
     values: tuple[str, ...],
+    collection: str,
     name: str,
     start: int,
     limit: int,
@@ -51,7 +52,7 @@ def correlate(
     asked = tuple(line for line in lines if line and not line.startswith("#"))
     if name and not asked:
         raise Misuse(f"{name} holds no value")
-    choice = Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
+    choice = Choice(names, source, kind, instant(session, since), values, collection)
     done = session.ask(
         verbs.CORRELATE,
         verbs.Correlate(choice=choice, values=asked, start=start, limit=limit, common=common, **session.who),

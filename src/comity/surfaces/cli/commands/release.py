@@ -28,6 +28,7 @@ def choice_options(function: F) -> F:
         ),
         click.option("--type", "kind", default="", metavar="TYPE", help="Objects of this STIX type, e.g. indicator."),
         click.option("--source", default="", metavar="NAME", help="Objects from this source."),
+        click.option("--collection", default="", metavar="NAME", help="What this collection means now."),
     ):
         function = option(function)
     return function
@@ -41,6 +42,7 @@ def choice_options(function: F) -> F:
 @click.option("--accord", required=True, metavar="ACCORD", help="Where to state them.")
 @choice_options
 @marking_options
+@click.option("--anonymous", is_flag=True, help="State new objects that name nobody whom they came from.")
 @click.option("--flash", is_flag=True, help="An alert: it overtakes everything else on its way.")
 @click.option("--dry-run", is_flag=True, help="Say what would be decided for whom, and state nothing.")
 def share(
@@ -51,19 +53,28 @@ def share(
     kind: str,
     since: str,
     values: tuple[str, ...],
+    collection: str,
     tlp: str,
     pap: str,
     to: tuple[str, ...],
+    anonymous: bool,
     flash: bool,
     dry_run: bool,
 ) -> int:
     """State objects in an accord: what your office collected anew, what others stated with their own proof.
 
-    --tlp, --pap and --to may narrow each object's marking, never widen it. Leaves with 1 if nothing could go.
+    --tlp, --pap and --to may narrow each object's marking, never widen it. --anonymous states a new object with the
+    technical part alone; what may name somebody elsewhere is withheld. Leaves with 1 if nothing could go.
     """
-    choice = verbs.Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
+    choice = verbs.Choice(names, source, kind, instant(session, since), values, collection)
     ask = verbs.Share(
-        accord=accord, choice=choice, marking=said(tlp, pap, to), flash=flash, dry_run=dry_run, **session.who
+        accord=accord,
+        choice=choice,
+        marking=said(tlp, pap, to),
+        flash=flash,
+        dry_run=dry_run,
+        anonymous=anonymous,
+        **session.who,
     )
     done = session.ask(verbs.SHARE, ask)
     session.put(done, _share_lines(session, done, dry_run=dry_run))
@@ -78,16 +89,21 @@ def _share_lines(session: Session, done: verbs.Shared, *, dry_run: bool) -> Iter
             yield f"{planned.objects} objects, {planned.marking}:"
             for decision in planned.decisions:
                 yield from decision_lines(session, decision, "  ", brief=True)
+        yield from _ground_lines(done)
         yield from _warning_lines(done)
         return
     yield (
         f"{done.accord}: {done.stated} stated, {done.relayed} relayed with their authors' proof, "
         f"{done.known} there already, {done.withheld} withheld."
     )
-    for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
-        yield f"  withheld {count}: {ground}"
+    yield from _ground_lines(done)
     yield from _warning_lines(done)
     yield f"On record: {done.by}."
+
+
+def _ground_lines(done: verbs.Shared) -> Iterator[str]:
+    for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
+        yield f"  withheld {count}: {ground}"
 
 
 def _warning_lines(done: verbs.Shared) -> Iterator[str]:
@@ -145,6 +161,7 @@ def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str,
 @click.option("--confidence", type=click.IntRange(0, 100), default=0, help="Only values of at least this confidence.")
 @click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
+@click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
 @click.option(
     "--for",
     "purpose",
@@ -161,10 +178,12 @@ def export(
     kind: str,
     since: str,
     values: tuple[str, ...],
+    collection: str,
     form: str,
     confidence: int,
     sure: bool,
     kinds: tuple[str, ...],
+    warned: bool,
     purpose: str | None,
     out: str,
 ) -> int:
@@ -178,7 +197,7 @@ def export(
         for line in _forms():
             session.note(line)
         return 0
-    choice = verbs.Choice(names=names, source=source, type=kind, since=instant(session, since), values=values)
+    choice = verbs.Choice(names, source, kind, instant(session, since), values, collection)
     with output_path(out) as path:
         ask = verbs.Export(
             to=to,
@@ -189,6 +208,7 @@ def export(
             confidence=confidence,
             unsure=not sure,
             kinds=kinds,
+            warned=warned,
             **session.who,
         )
         done = session.ask(verbs.EXPORT, ask)

@@ -16,12 +16,16 @@ SUBJECTS: Final = (
     "importing",
     "intel",
     "correlating",
+    "graph",
+    "collection",
     "searching",
     "asking",
     "release",
+    "rule",
     "node",
     "source",
     "token",
+    "feed",
 )
 
 

@@ -13,12 +13,14 @@ from typing import TypeVar
 import msgspec
 
 from comity.areas import intel
-from comity.errors import Misuse
+from comity.errors import Misuse, NotFound
+from comity.node import collections, searching
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place, position
 from comity.node.services import Services
 from comity.policy import parse_audience
 from comity.statement import Marking
+from comity.surfaces.cli.desk import Desk
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs.release import Choice
 from comity.vocab import Pap, Tlp, Use
@@ -110,7 +112,12 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
     if choice.names and choice.queries:
         raise Misuse("name objects, or give a query, not both")
     if not choice.names and not choice.queries:
-        raise Misuse("nothing is chosen", hint="name objects, or give --source, --type, --since or --value")
+        hint = "name objects, or give --source, --type, --since, --value or --collection"
+        raise Misuse("nothing is chosen", hint=hint)
+    if choice.collection:
+        if choice != Choice(collection=choice.collection):
+            raise Misuse("a collection is its own query: give nothing beside it")
+        return _collected(services, unit, actor, choice.collection, received=received)
     if choice.names:
         return sorted({at for name in choice.names for at in mine_first(services, unit, actor, name)})
     if choice.type and not intel.type_code(choice.type):
@@ -125,6 +132,47 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
         candidates = _of_query(services, unit, choice, received=received)
     kept = [at for at in candidates if received or is_own(services, unit, actor, at)]
     return [at for at in kept if services.queries.witness_at(unit, actor, at) is not None] if received else kept
+
+
+def indexed(desk: Desk, choice: Choice) -> None:
+    """Index what is due, where a collection is meant that may ask for words. Never inside a unit of work."""
+    total = 0
+    while choice.collection and (left := searching.catch_up(desk.services.node)):
+        total = max(total, left)
+        desk.report("indexing", total - left, total)
+        desk.pause()
+
+
+def unknown(services: Services, unit: Unit, actor: Actor, name: str) -> bool:
+    """Say whether nothing that the actor may read is held under a name."""
+    try:
+        return not services.queries.entries_of(unit, actor, name)
+    except NotFound:
+        return True
+
+
+def _collected(services: Services, unit: Unit, actor: Actor, name: str, *, received: bool) -> list[int]:
+    """Return the entries that a collection means now; what is no longer held of it is left out."""
+    saved = collections.get(unit, actor, name)
+    query = saved.query
+    places = {
+        at
+        for ident in saved.objects
+        if not unknown(services, unit, actor, ident)
+        for at in mine_first(services, unit, actor, ident)
+    }
+    if not query.asks:
+        return sorted(places)
+    since = query.after(services.node.now())
+    base = Choice(source=query.source, type=query.type, since=since, values=query.values)
+    found = chosen(services, unit, actor, base, received=received) if base.queries else None
+    if query.words:
+        told = collections.having(services.queries, unit, actor, query.words)
+        kept = [at for at in told if received or is_own(services, unit, actor, at)] if found is None else found
+        found = [at for at in kept if at in told]
+    if query.tlp is not None:
+        found = collections.at_most(services.queries, unit, actor, found or (), query.tlp)
+    return sorted(places.union(found or ()))
 
 
 def _of_query(services: Services, unit: Unit, choice: Choice, *, received: bool) -> Iterator[int]:

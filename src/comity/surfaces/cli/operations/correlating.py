@@ -11,7 +11,7 @@ from comity.node import correlating
 from comity.node.correlating import Correlation, Related
 from comity.node.ports import Unit
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.operations.choosing import chosen, marking_text
+from comity.surfaces.cli.operations.choosing import chosen, indexed, marking_text
 from comity.surfaces.cli.verbs import correlating as verbs
 
 VALUES_SHOWN: Final = 5  # shared values named of one object
@@ -27,6 +27,7 @@ def correlate(desk: Desk, ask: verbs.Correlate) -> verbs.Correlated:
         raise Misuse(f"a page has 1 to {PAGE_MAX} objects and begins at 0 or after")
     services = desk.services
     common = ask.common or correlating.COMMON_OBJECTS
+    indexed(desk, ask.choice)
     with services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         if ask.values:

@@ -25,13 +25,13 @@ from comity.node.actor import Actor
 from comity.node.exporting import Exported
 from comity.node.feeding import Sieve, Sifted
 from comity.node.ports import Unit, place
-from comity.node.sharing import Offer, Shared
+from comity.node.sharing import ANONYMOUS, Offer, Shared
 from comity.node.warnings import FlaggedPlaces, flagged_at
 from comity.policy import Decision, Release
 from comity.statement import Header, Marking
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations import acting
-from comity.surfaces.cli.operations.choosing import chosen, marking_text, narrower, one_of
+from comity.surfaces.cli.operations.choosing import chosen, indexed, marking_text, narrower, one_of
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs import release as verbs
 from comity.vocab import Held, Priority, Purpose, Tlp
@@ -51,6 +51,7 @@ EXPORT_TTL_SECONDS: Final = 3_600  # what a file says of when to ask again
 def share(desk: Desk, ask: verbs.Share) -> verbs.Shared:
     """State objects in an accord: own ones anew, others' as relays with their authors' proof."""
     services, node = desk.services, desk.services.node
+    indexed(desk, ask.choice)
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         accord = services.accords.get(unit, ask.accord)
@@ -59,12 +60,17 @@ def share(desk: Desk, ask: verbs.Share) -> verbs.Shared:
         if ask.dry_run:
             # Only here: reading the lists takes a process seconds, and who shares at once has decided.
             flagged = flagged_at(node, desk.warnings, services.queries, unit, places)
-            return _warned(_plan(desk, unit, actor, accord, groups, ask), flagged)
+            going, left = _nameless(desk, unit, groups) if ask.anonymous else (groups, Counter[str]())
+            planned = _plan(desk, unit, actor, accord, going, ask)
+            planned = msgspec.structs.replace(
+                planned, chosen=len(places), withheld=planned.withheld + left.total(), grounds=dict(left)
+            )
+            return _warned(planned, flagged)
     priority = Priority.FLASH if ask.flash else Priority.ROUTINE
     total = Shared(accord.id)
     shared = 0
     for marking, group in groups:
-        offer = Offer(_offered(marking, ask.marking), priority)
+        offer = Offer(_offered(marking, ask.marking), priority, ask.anonymous)
         for start in range(0, len(group), SHARE_BATCH):
             _add(total, services.sharing.share(actor, ask.accord, group[start : start + SHARE_BATCH], offer))
             shared += len(group[start : start + SHARE_BATCH])
@@ -97,6 +103,25 @@ def _add(total: Shared, more: Shared) -> None:
     total.withheld += more.withheld
     for ground, count in more.grounds.items():
         total.grounds[ground] = total.grounds.get(ground, 0) + count
+
+
+def _nameless(
+    desk: Desk, unit: Unit, groups: Sequence[tuple[Marking | None, list[int]]]
+) -> tuple[list[tuple[Marking | None, list[int]]], Counter[str]]:
+    """Return what can be anonymised, and how much cannot, by the grounds that sharing it would give."""
+    left: Counter[str] = Counter()
+    going: list[tuple[Marking | None, list[int]]] = []
+    for marking, group in groups:
+        fit: list[int] = []
+        for at in group:
+            why = desk.services.sharing.names_somebody(unit, at)
+            if why:
+                left[f"{ANONYMOUS}: {why}"] += 1
+            else:
+                fit.append(at)
+        if fit:
+            going.append((marking, fit))
+    return going, left
 
 
 def _by_marking(desk: Desk, unit: Unit, places: Sequence[int]) -> list[tuple[Marking | None, list[int]]]:
@@ -196,6 +221,7 @@ def export(desk: Desk, ask: verbs.Export) -> verbs.Exported:
     if ask.form not in {*WHOLE, PLAIN, *WRITERS}:
         raise Misuse(f"there is no format {ask.form!r}", hint=f"one of {', '.join((*WHOLE, PLAIN, *WRITERS))}")
     services, node = desk.services, desk.services.node
+    indexed(desk, ask.choice)
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         audience = services.releases.audience(unit, ask.to, one_of(Purpose, ask.purpose, what="a purpose"))
@@ -245,7 +271,7 @@ def _written(
     if ask.form == MISP:
         return _event(desk, unit, exported, sifted)
     node = desk.services.node
-    sieve = Sieve(confidence=ask.confidence, unsure=ask.unsure, kinds=ask.kinds)
+    sieve = Sieve(confidence=ask.confidence, unsure=ask.unsure, kinds=ask.kinds, warned=ask.warned)
     _, lists = desk.warnings.ready(node.now())
     warned = None if lists is None else lambda value: bool(lists.check(value))
     values = feeding.items(node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned)

@@ -10,18 +10,19 @@ from comity.surfaces.cli.verbs import Ask, MarkingSaid, Verb
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which objects are meant: named ones, or those that fit a query."""
+    """Which objects are meant: named ones, those that fit a query, or a collection."""
 
     names: tuple[str, ...] = ()
     source: str = ""
     type: str = ""
     since: int = 0
     values: tuple[str, ...] = ()
+    collection: str = ""
 
     @property
     def queries(self) -> bool:
         """Say whether anything but names is given."""
-        return bool(self.source or self.type or self.since or self.values)
+        return bool(self.source or self.type or self.since or self.values or self.collection)
 
 
 class Share(Ask, frozen=True):
@@ -32,6 +33,7 @@ class Share(Ask, frozen=True):
     marking: MarkingSaid = MarkingSaid()
     flash: bool = False
     dry_run: bool = False
+    anonymous: bool = False  # what is stated names nobody but this office
 
 
 class FindingShown(msgspec.Struct, frozen=True):
@@ -112,6 +114,7 @@ class Export(Ask, frozen=True):
     confidence: int = 0  # at least this, from 0 to 100
     unsure: bool = True  # also what came without a confidence
     kinds: tuple[str, ...] = ()  # of values; empty: all
+    warned: bool = False  # also what warning lists have
 
 
 class Exported(msgspec.Struct, frozen=True):

@@ -1,0 +1,81 @@
+"""Lists that sensors fetch by themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from comity.surfaces.cli.verbs import Ask, Nothing, Verb
+
+
+class Create(Ask, frozen=True):
+    """A list: for whom, in which form, of which objects."""
+
+    name: str
+    to: str
+    form: str
+    purpose: str = "sensor"
+    source: str = ""
+    type: str = "indicator"
+    confidence: int = 0
+    unsure: bool = True
+    kinds: tuple[str, ...] = ()
+    warned: bool = False
+
+
+class FeedShown(msgspec.Struct, frozen=True):
+    """A list as it is kept."""
+
+    name: str
+    office: str
+    to: str
+    purpose: str
+    form: str
+    source: str
+    type: str
+    confidence: int
+    created: int
+    by: str
+
+
+class Created(msgspec.Struct, frozen=True):
+    """A new list, and the path of its address, which is shown this once."""
+
+    feed: FeedShown
+    path: str
+
+
+class FeedsShown(msgspec.Struct, frozen=True):
+    """Every list of the asking office."""
+
+    feeds: tuple[FeedShown, ...]
+
+
+class Revoke(Ask, frozen=True):
+    """A list whose address is to answer nobody any more."""
+
+    name: str
+
+
+class Edition(Ask, frozen=True):
+    """The newest edition of the list with a secret, to be had in a folder; `have` is the tag that the asker holds."""
+
+    secret: str
+    folder: str  # absolute
+    have: str = ""
+
+
+class Editions(msgspec.Struct, frozen=True):
+    """An edition: its tag, and its file where the asker does not hold it."""
+
+    name: str
+    tag: str
+    media: str
+    path: str  # empty: the asker has it
+
+
+CREATE: Final = Verb("feed/create", Create, Created, signs=True)
+LIST: Final = Verb("feed/list", Nothing, FeedsShown)
+REVOKE: Final = Verb("feed/revoke", Revoke, FeedShown, signs=True)
+EDITION: Final = Verb("feed/edition", Edition, Editions, signs=True)
