@@ -41,6 +41,7 @@ CLOCK_SKEW_SECONDS_MAX: Final = 300  # seconds a signed request or a receipt may
 
 QUARANTINE_ROWS_MAX: Final = 10_000  # refused items kept as evidence; older ones are counted, not kept
 
+INGEST_DRY_REPEATS_MAX: Final = 500_000  # digests a dry run remembers to tell repeats: about 45 MB
 INGEST_REFUSALS_SHOWN_MAX: Final = 1_000  # refused objects named one by one in a report; all are counted
 PATTERN_BYTES_MAX: Final = 65_536  # bytes of one STIX pattern
 PATTERN_DEPTH_MAX: Final = 32  # nested parentheses in a STIX pattern

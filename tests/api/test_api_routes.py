@@ -51,7 +51,7 @@ def test_the_document_is_openapi_and_names_every_route(shared_node: Node) -> Non
     assert {(route.method, route.path) for route in ROUTES} < named
     assert named - {(route.method, route.path) for route in ROUTES} == {("GET", "/health"), ("GET", "/openapi.json")}
     share = document["components"]["schemas"]["Share"]
-    assert set(share["properties"]) == {"accord", "choice", "marking", "flash", "dry_run"}
+    assert set(share["properties"]) == {"accord", "choice", "marking", "flash", "dry_run", "anonymous"}
     assert document["components"]["schemas"]["MarkingSaid"]["additionalProperties"] is False
     answer = document["components"]["schemas"]["GiveAnswer"]
     assert "question" not in answer["properties"]

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,13 @@ def test_the_input_is_read_one_batch_ahead_and_no_more() -> None:
 
     for answered, _ in enumerate(check_beside(source()), 1):
         assert read - answered <= 1
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_no_code_of_the_working_directory_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "multiprocessing.py").write_text("open('ran', 'w').close()\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    given = batches(BEGIN_BATCHES + 3)
+    assert list(map(list, check_beside(iter(given)))) == list(intel.check_each(given))
+    assert not (tmp_path / "ran").exists()
+    assert "PYTHONSAFEPATH" not in os.environ

@@ -32,7 +32,9 @@ def test_an_error_crosses_the_wire_and_is_raised_as_it_was(kind: type[ComityErro
 
 def test_every_error_has_a_status_and_crosses_the_wire() -> None:
     abstract = {errors.ComityError, errors.Theirs, errors.Ours}
-    assert {kind for kind, _ in RAISED} | abstract == subclasses(ComityError)
+    # What a door derives for itself crosses the wire as what it is derived from.
+    known = {kind for kind in subclasses(ComityError) if kind.__module__ == errors.__name__}
+    assert {kind for kind, _ in RAISED} | abstract == known
     for kind in abstract:
         status, body = problem_of(kind("x"))
         assert isinstance(error_of(status, body), ComityError)

@@ -104,6 +104,9 @@ def test_bounds_are_named(one: Inhabitant, monkeypatch: pytest.MonkeyPatch) -> N
             collections.create(one.node, unit, one.actor, "wave", [W1, W2, W3], Query())
         with pytest.raises(Malformed):
             collections.create(one.node, unit, one.actor, "wave", ["nothing"], Query())
+        for query in (Query(tlp=Tlp.RED), Query(words="..."), Query(type="nonsense"), Query(values=("a",) * 1_001)):
+            with pytest.raises(Misuse):
+                collections.create(one.node, unit, one.actor, "wave", [], query)
         collections.create(one.node, unit, one.actor, "wave", [], Query())
         with pytest.raises(Conflict, match="COLLECTIONS_MAX"):
             collections.create(one.node, unit, one.actor, "other", [], Query())
@@ -192,7 +195,7 @@ def test_a_collection_is_shared_correlated_and_exported_by_name(tmp_path: Path) 
     acquaint(parties, tmp_path)
     accord(parties, tmp_path)
     one = parties[0]
-    bring(one, tmp_path, "feed", "GREEN", malware(1), malware(2), indicator(1, "evil.example"))
+    bring(one, tmp_path, "feed", "AMBER", malware(1), malware(2), indicator(1, "evil.example"))
     one("collection", "create", "case", ident("indicator", 1), "--words", "worm")
     one("collection", "create", "empty", "--words", "nothing")
     assert one.ask("share", "--accord", "three-shores", "--collection", "case", "--dry-run")["chosen"] == 3
@@ -203,7 +206,7 @@ def test_a_collection_is_shared_correlated_and_exported_by_name(tmp_path: Path) 
     one("share", "--accord", "three-shores", "--collection", "case", "--type", "malware", code=Misuse.exit_code)
     one("share", "--accord", "three-shores", "--collection", "absent", code=NotFound.exit_code)
     out = tmp_path / "out.json"
-    one("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER")
+    one("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
     one("export", "--to", f"{one.name}/csirt~grid", "--collection", "case", "--out", out)
     assert {each["id"] for each in json.loads(out.read_text())["objects"]} >= {W1, W2, ident("indicator", 1)}
     assert one.ask("correlate", "--collection", "case", code=1)["asked"] == 3

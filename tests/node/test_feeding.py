@@ -119,3 +119,20 @@ def test_likely_false_positives_stay_out_unless_they_are_wanted(one: Inhabitant)
         places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
         items = feeding.items(one.node, unit, places, Sieve(warned=True), Sifted(), at=START, warned=lambda _: True)
         assert len(list(items)) == 2
+
+
+def test_a_newer_version_of_the_same_source_takes_the_older_ones_place(one: Inhabitant) -> None:
+    revised = address(1, "198.51.100.9", modified="2026-02-01T00:00:00.000Z")
+    revoked = address(2, "198.51.100.2", modified="2026-02-01T00:00:00.000Z", revoked=True)
+    values, sifted = given(one, [address(1, "198.51.100.1"), address(2, "198.51.100.2"), revised, revoked])
+    assert values == ["198.51.100.9"]
+    assert dict(sifted.left) == {"superseded": 2, "revoked": 1}
+
+
+def test_another_source_cannot_take_a_value_off_the_list(one: Inhabitant) -> None:
+    with one.node.writing() as unit:
+        other = ingest.put_source(unit, one.actor, "other", Marking(Tlp.GREEN))
+    forged = address(1, "198.51.100.1", modified="2026-02-01T00:00:00.000Z", revoked=True)
+    ingest.ingest(one.node, one.actor, other, [json.dumps(forged).encode()])
+    values, _ = given(one, [address(1, "198.51.100.1")])
+    assert values == ["198.51.100.1"]

@@ -287,15 +287,29 @@ def test_a_relationship_is_asked_about_by_its_ends(one: Inhabitant) -> None:
     assert W1 in (caught.value.hint or "")
 
 
+def test_a_graph_has_a_bound_on_edges_too(one: Inhabitant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "GRAPH_EDGES_MAX", 3)
+    take(one, *(tied(10 + number, W1, f"role-{number}", W2) for number in range(5)))
+    found = walk(one, W1, depth=2)
+    assert (len(found.ties), found.cut) == (3, True)
+    monkeypatch.setattr(graph, "GRAPH_EDGES_MAX", 5)
+    assert not walk(one, W1, depth=2).cut
+
+
 def test_a_name_means_one_object(one: Inhabitant) -> None:
-    def indicator(number: int) -> bytes:
-        pattern = "[domain-name:value = 'evil.example']"
+    def indicator(number: int, value: str = "evil.example") -> bytes:
+        pattern = f"[domain-name:value = '{value}']"
         return thing("indicator", number, pattern=pattern, pattern_type="stix", valid_from="2026-01-01T00:00:00Z")
 
     take(one, indicator(1))
     with one.store.read() as unit:
         assert graph.resolve(one.services.queries, unit, one.actor, "evil[.]example") == ident("indicator", 1)
-    take(one, indicator(2))
+    take(one, indicator(2), indicator(3, "xn--bcher-kva.example"))
+    with one.store.read() as unit:
+        named = graph.resolve(one.services.queries, unit, one.actor, "xn--bcher-kva.example")
+    assert named == ident("indicator", 3)
+    with one.store.read() as unit, pytest.raises(NotFound):
+        graph.resolve(one.services.queries, unit, one.actor, "xn--nothing.example")
     with one.store.read() as unit, pytest.raises(Misuse):
         graph.resolve(one.services.queries, unit, one.actor, "evil.example")
 

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from comity.canon import OfficeId
+from comity.canon import OfficeId, PartyId
 from comity.errors import Misuse
-from comity.node import acting, ingest, rebuild, searching, wording
+from comity.node import acting, books, ingest, rebuild, searching, wording
 from comity.node.actor import Actor
+from comity.node.node import Node
+from comity.node.ports import Entry
 from comity.party import OfficeRef
-from comity.statement import Marking
+from comity.statement import STIX_MEDIA, Header, Marking, encode_header
 from comity.testing.world import Inhabitant, World
-from comity.vocab import Tlp
+from comity.vocab import Held, Tlp
 
 NEWEST = 2**62
 
@@ -106,3 +110,25 @@ def test_a_rebuild_indexes_everything_again(one: Inhabitant) -> None:
     with one.store.read() as unit:
         assert (unit.texts.count(), wording.waiting(unit)) == (0, 2)
     assert (found(one, "second"), found(one, "first")) == ([2], [1])
+
+
+@given(
+    st.binary(max_size=60)
+    | st.sampled_from([b'{"external_references":5}', b'{"name":"\xff"}', b'{"labels":{"a":1}}', b"[" * 9_999])
+)
+def test_the_words_of_any_bytes_are_some_or_none(data: bytes) -> None:
+    header = encode_header(Header(v=1, kind="intel.object", office=OfficeId("csirt"), accord=0, at=0, media=STIX_MEDIA))
+    entry = Entry(0, Held.PAYLOAD, bytes(32), header, bytes(16), data, b"{}")
+    # Neither store nor keys are asked for anything.
+    node = Node(PartyId("cert.arcadia.example"), None, None, lambda: 0, bytes)  # type: ignore[arg-type]
+    assert all(wording.words_of(node, entry))
+
+
+def test_what_was_refused_when_it_was_folded_is_not_found(one: Inhabitant) -> None:
+    header = encode_header(
+        Header(v=1, kind="intel.object", office=OfficeId("csirt"), accord=0, at=0, media=STIX_MEDIA, source="notes")
+    )
+    drafts = [books.Draft(header, body) for body in (note(1, "ransom"), b'{"name":"ransom"}', note(2, "ransom"))]
+    with one.node.writing() as unit:
+        books.state(one.node, unit, books.home_origin(one.node, unit), 0, drafts)
+    assert found(one, "ransom") == [2, 1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -24,9 +25,9 @@ from comity.boot.outgoing import fetching, proxy
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import PoliteFetching, PoliteWire, Turns
 from comity.canon import PartyId
-from comity.errors import Conflict, Misuse, NotFound, Unreachable
+from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
 from comity.http.fetch import Fetcher
-from comity.node import books, generations, parties, polling, sources, views
+from comity.node import books, generations, parties, polling, rebuild, sources, views
 from comity.node.actor import Actor
 from comity.node.ingest import Source
 from comity.node.node import CARDS, Node
@@ -225,7 +226,33 @@ def opened(home: Path, *, serving: bool = False) -> Iterator[Machine]:
     store = open_store(home / DATABASE, views.VIEWS)
     machine = Machine(home, settings, store, serving=serving)
     try:
+        rebuild.begin(store)
+        _fold_again(machine)
         machine.examine()
         yield machine
     finally:
         machine.close()
+
+
+def _fold_again(machine: Machine) -> None:
+    """Fold the views again where another version of this program folded them, before anything is answered from them."""
+    node = machine.services.node
+    with node.store.read() as unit:
+        if not rebuild.is_due(unit):
+            return
+    _notice(machine, "views are folded again, because another version of Comity folded them")
+    try:
+        read = rebuild.rebuild(node)
+    except ComityError as error:
+        _notice(machine, f"views were not folded again, and look-ups miss what is held: {error}")
+        return
+    _notice(machine, f"views are folded again from {read} entries")
+
+
+def _notice(machine: Machine, what: str) -> None:
+    if machine.serving:
+        import structlog  # only where a node is served is it set up
+
+        structlog.get_logger().warning(what, party=machine.settings.party)
+    else:
+        sys.stderr.write(f"{what}\n")

@@ -168,6 +168,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                 log.error("fault", what=error.says())
     finally:
         polls.close()
+        rounds.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -57,9 +57,10 @@ FORMS: Final[Mapping[str, Form]] = {
     "html": Form("a page of HTML", (".html", ".htm"), read_html),
     "pdf": Form("a document in PDF", (".pdf",), read_pdf),
 }
-_YARA: Final = re.compile(rb"^\s*+(?:(?:private|global)\s++)*+rule\s++\w++[^\n]*+", re.MULTILINE)
+# What may stand before a word on its line is blanks: `\s` would go over every line end from each of them.
+_YARA: Final = re.compile(rb"^[ \t]*+(?:(?:private|global)\s++){0,2}+rule\s++\w++[^\n]*+", re.MULTILINE)
 _SURICATA: Final = re.compile(
-    rb"^\s*+#?\s*+(?:alert|drop|reject|pass|log|rejectsrc|rejectdst|rejectboth)\s++\w[\w.-]*+\s++"
+    rb"^[ \t]*+#?[ \t]*+(?:alert|drop|reject|pass|log|rejectsrc|rejectdst|rejectboth)\s++\w[\w.-]*+\s++"
     rb"(?:\S++\s++){2}(?:->|<>|=>)\s",
     re.MULTILINE,
 )

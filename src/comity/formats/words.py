@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+VERSION: Final = f"1-{unicodedata.unidata_version}"  # of what is a word: an index of another is made anew
 WORD_CHARS_MAX: Final = 64  # characters of a word; what is longer is cut: nobody types it, and a blob is no word
 WORDS_MAX: Final = 4_096  # different words of one text: a long report; the rest does not find it
 
@@ -20,11 +21,14 @@ _UNHEARD: Final = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\u00ad]"
 )
 _BETWEEN: Final = re.compile(
-    "[\\s\x00-/:-@\\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u206f\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u3030"
-    "\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965\u05be\u05f3\u05f4]+"
+    "[\\s\x00-/:-@\\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u206f\u2190-\u2bff"
+    "\u3000-\u3004\u3008-\u3020\u3030"
+    "\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+    "\u060c\u061b\u061f\u066a-\u066d\u06d4\u0964\u0965\u05be\u05f3\u05f4]+"
 )
 _UNSPACED: Final = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3021-\u302f\u3031-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3021-\u302f\u3031-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff]+)"
 )
 

@@ -91,9 +91,12 @@ class Carrier:
         total = Shared(rule.accord)
         with self._node.store.read() as unit:
             state = state_of(unit, rule)
+            why = obstacle(self._services, unit, rule)
         if state.stopped:
             raise Refused(f"the rule has stopped: {state.stopped}", hint=f"`comity rule resume {rule.name}`")
         try:
+            if why:
+                raise Refused(why)
             if warned:
                 for part in _parts(state.flagged):
                     self._batch(actor, rule, part, {}, total, warned=True)

@@ -16,6 +16,7 @@ from comity import canon
 from comity.areas import intel
 from comity.canon import Instant, OfficeId
 from comity.errors import Conflict, Misuse, NotFound
+from comity.formats import words
 from comity.node import searching
 from comity.node.actor import Actor
 from comity.node.node import Node
@@ -71,6 +72,10 @@ def create(node: Node, unit: Unit, actor: Actor, name: str, objects: Sequence[st
         raise Conflict(f"{actor.office} has a collection {name!r}", hint="`comity collection add` puts more into it")
     if len(unit.documents.all(SHELF, f"{actor.office_id}/")) >= COLLECTIONS_MAX:
         raise Conflict(f"{actor.office} has {COLLECTIONS_MAX} collections (COLLECTIONS_MAX)")
+    if query.tlp is not None and query == Query(tlp=query.tlp):
+        raise Misuse("a TLP level alone is no search", hint="give --source, --type, --since, --value or --words too")
+    if query.words and not words.asked(query.words):
+        raise Misuse(f"there is no word in {query.words!r}")
     if query.type and not intel.type_code(query.type):
         raise Misuse(f"{query.type!r} is not a STIX 2.1 object type")
     if len(query.values) > COLLECTION_VALUES_MAX:
@@ -118,17 +123,17 @@ def delete(unit: Unit, actor: Actor, name: str) -> Collection:
 # -- what a saved search asks beside what `home_objects` and look-ups answer -----------
 
 
-def having(queries: Queries, unit: Unit, actor: Actor, words: str) -> set[int]:
+def having(queries: Queries, unit: Unit, actor: Actor, asked: str) -> set[int]:
     """Return the readable entries that have every word, of those indexed. Raises `Misuse` where they are too many."""
     found: set[int] = set()
     before = NEWEST
     while True:
-        hits = searching.search(queries, unit, actor, words, before=before, limit=HITS_AT_ONCE)
+        hits = searching.search(queries, unit, actor, asked, before=before, limit=HITS_AT_ONCE)
         found.update(hit.position for hit in hits)
         if len(hits) < HITS_AT_ONCE:
             return found
         if len(found) > WORD_HITS_MAX:
-            raise Misuse(f"more than {WORD_HITS_MAX} entries have the words {words!r} (WORD_HITS_MAX)")
+            raise Misuse(f"more than {WORD_HITS_MAX} entries have the words {asked!r} (WORD_HITS_MAX)")
         before = hits[-1].position
 
 

@@ -40,7 +40,8 @@ def examine(node: Node, accords: Accords, *, deep: bool = False) -> list[Ailment
         found += [Ailment(False, what, advice) for what, advice in rules.troubles(unit)]
         found += _quarantine(unit)
         if rebuild.is_due(unit):
-            found.append(Ailment(True, "the views were folded by another version", "run `comity rebuild`"))
+            what = "the views were folded by another version, and were not folded again: look-ups miss what is held"
+            found.append(Ailment(True, what, "run `comity rebuild`"))
     return found
 
 

@@ -26,6 +26,7 @@ from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
 from comity.statement import INTEL_RELAY, Marking
+from comity.vocab import Held
 
 READ_AT_ONCE: Final = 512  # entries read together
 _SECOND: Final = 1_000_000  # microseconds
@@ -76,10 +77,11 @@ def items(
             for first in range(end, start, -READ_AT_ONCE):
                 begin = max(start, first - READ_AT_ONCE)
                 rows = {row[0]: row for row in _rows(unit, log_id, begin, first)}
+                older = _superseded(node, unit, list(rows.values()))
                 for entry in reversed(unit.entries.read(log_id, begin, first)):
                     row = rows.get(entry.position)
-                    if row is None or entry.body is None:
-                        done.left["no object"] += 1
+                    if row is None or entry.body is None or entry.position in older:
+                        done.left["superseded" if entry.position in older else "no object"] += 1
                         continue
                     yield from _of_entry(node, entry, row, sieve, done, seen, at, warned)
 
@@ -87,6 +89,35 @@ def items(
 def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
     first, last = position(log_id, start), position(log_id, end - 1)
     return unit.views.scan(intel.OBJECT, first, last, limit=end - start)
+
+
+def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    """Return the positions of versions that the same author and source have a newer one of.
+
+    Others cannot supersede: who states somebody else's id does not speak for them.
+    """
+    newer: dict[bytes, list[tuple[int, int]]] = {}
+    for at, uuid, modified in unit.views.find_many(intel.UUID, "uuid", sorted({row[1] for row in rows})):
+        newer.setdefault(uuid, []).append((modified, at))  # type: ignore[arg-type]  # of the view's own columns
+    found: set[int] = set()
+    for at, uuid, _, modified, *_ in rows:
+        later = [other for when, other in newer.get(uuid, ()) if when > modified]
+        if later:
+            said = _sayer(node, unit, at)
+            found.update([at] if any(_sayer(node, unit, other) == said for other in later) else ())
+    return found
+
+
+def _sayer(node: Node, unit: Unit, at: int) -> tuple[object, ...]:
+    """Return who says an entry, and where they have it from."""
+    log_id, index = place(at)
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    if brief.held is not Held.PAYLOAD:
+        return ()
+    header = node.header(unit.entries.header(brief.header_id))
+    if header.relayed is not None:
+        return header.relayed.origin, header.relayed.office
+    return unit.logs.get(log_id).party, header.office, header.source
 
 
 def _of_entry(

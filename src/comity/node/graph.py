@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ import msgspec
 
 from comity.areas import intel
 from comity.areas.intel import End
-from comity.errors import Misuse, NotFound
+from comity.errors import Malformed, Misuse, NotFound
 from comity.limits import STIX_NAME_CHARS_MAX
 from comity.node.actor import Actor
 from comity.node.ports import Unit, Value
@@ -24,6 +25,7 @@ from comity.node.queries import Queries, Witness
 
 GRAPH_DEPTH_MAX: Final = 3  # steps from the object asked about: beyond, nearly everything hangs together
 GRAPH_OBJECTS_MAX: Final = 1_000  # objects of one graph: more nobody reads, and each is read for its name
+GRAPH_EDGES_MAX: Final = 20_000  # edges of one graph: twenty to an object
 NEIGHBOURS_AT_ONCE: Final = 50  # edges of one object followed; one that has more says so, and is paged
 EDGE_WITNESSES_MAX: Final = 64  # entries named that state one edge
 ROWS_AT_ONCE: Final = 512  # entries looked at together
@@ -81,25 +83,30 @@ class Tie(NamedTuple):
 
 @dataclass(slots=True)
 class Graph:
-    """Objects and edges around one object; `cut` where the bound on objects left some out."""
+    """Objects and edges around one object."""
 
     start: str
     vertices: dict[str, Vertex]  # by id, nearest first
     ties: list[Tie]
-    cut: bool = False
+    cut: bool = False  # a bound on the whole left some out
 
 
 def resolve(queries: Queries, unit: Unit, actor: Actor, name: str) -> str:
     """Return the id of the one object that an id, a statement or a value means. Raises `NotFound`, `Misuse`."""
-    if "--" in name and "#" not in name:
+    with suppress(Malformed):  # two dashes stand in names of hosts too
         intel.uuid_of(name)
         return name
-    witnesses = queries.entries_of(unit, actor, name)
-    found = dict.fromkeys(str(_tree(queries, unit, witness.position)["id"]) for witness in witnesses)
-    if len(found) > 1:
-        some = ", ".join(list(found)[:3])
-        raise Misuse(f"{len(found)} objects are known as {name!r}", hint=f"name one of them: {some}")
-    return next(iter(found))
+    if "#" in name:
+        witnesses = queries.entries_of(unit, actor, name)
+    else:
+        witnesses = [witness for found in queries.lookup(unit, actor, name) for witness in found.witnesses]
+    idents = list(dict.fromkeys(str(_tree(queries, unit, witness.position)["id"]) for witness in witnesses))
+    if not idents:
+        raise NotFound(f"nothing here is known as {name!r}", hint="`comity lookup` finds values and objects")
+    if len(idents) > 1:
+        hint = f"name one of them: {', '.join(idents[:3])}"
+        raise Misuse(f"{len(idents)} objects are known as {name!r}", hint=hint)
+    return idents[0]
 
 
 def neighbours(
@@ -158,6 +165,9 @@ def graph(
                 made.vertices[one.ident] = Vertex(known, vertex.depth + 1)
                 waiting.append(one.ident)
             source, target = (here, one.ident) if one.out else (one.ident, here)
+            if len(ties) == GRAPH_EDGES_MAX and (source, one.role, target) not in ties:
+                made.cut = True
+                break
             tie = Tie(source, one.role, target, tuple(one.witnesses), one.retracted)
             ties.setdefault((source, one.role, target), tie)
     made.ties = list(ties.values())

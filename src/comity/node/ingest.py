@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -21,14 +23,21 @@ from comity.areas.intel import Checker, Facts
 from comity.errors import Misuse, NotFound
 from comity.formats.convert import Loss, Losses, Made, Outcome, loss
 from comity.formats.stix import split
-from comity.formats.stix.report import Refusal, Report
+from comity.formats.stix.report import Refusal, Report, refusal
 from comity.formats.stix.split import Piece
-from comity.limits import BATCH_ENTRIES_MAX, INGEST_BATCH_BYTES_MAX
+from comity.limits import (
+    BATCH_ENTRIES_MAX,
+    INGEST_BATCH_BYTES_MAX,
+    INGEST_DRY_REPEATS_MAX,
+    STATEMENT_BYTES_MAX,
+    STATEMENT_HEADER_BYTES_MAX,
+)
 from comity.node import books, folding
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
+from comity.view import Value
 from comity.vocab import Pap, Tlp
 
 SOURCES: Final = "source"
@@ -38,6 +47,9 @@ Thing = Piece | Made | Refusal | Loss
 """What a reader or a splitter gives: an object, or why there is none."""
 
 _OBJECTS: Final = (Piece, Made)
+_ROOM: Final = STATEMENT_BYTES_MAX - STATEMENT_HEADER_BYTES_MAX - 1  # bytes of a body that fits under any header
+_DIGEST_BYTES: Final = 16  # of SHA-256: nobody finds two bodies with the same
+_REPEATS: Final = "beyond what a dry run remembers: repeats of it are counted as new"
 
 
 class _Good(NamedTuple):
@@ -45,7 +57,12 @@ class _Good(NamedTuple):
 
     data: bytes
     facts: Facts
+    made: bool  # by a reader
     timeless: bool  # its times are the import's
+
+    def digest(self) -> bytes:
+        """Return what it is told apart by from what is there already."""
+        return _timeless_digest(self.data) if self.timeless else _digest(self.data)
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,6 +97,7 @@ class Ingested:
     report: Report = field(default_factory=Report)  # of objects
     losses: Losses = field(default_factory=Losses)  # of a reader: what it could not make objects of
     tell: Callable[[Loss], None] | None = None  # hears every loss, also those that no list has room for
+    would_keep: set[bytes] = field(default_factory=set, repr=False)  # with `dry`: digests of the batches before
 
     def lose(self, lost: Loss) -> None:
         """Count a loss of the reader's, and pass it on."""
@@ -182,13 +200,13 @@ def _batches(things: Iterator[Thing]) -> Iterator[list[Thing]]:
 def _batch(
     node: Node, actor: Actor, origin: Source, batch: Sequence[Thing], answers: Sequence[Facts | Refusal], done: Ingested
 ) -> None:
-    good = _good(batch, answers, done)
+    headers = _Headers(node, actor, origin)
+    good = _good(batch, answers, headers, done)
     if not good:
         return
-    headers = _Headers(node, actor, origin)
     if done.dry:
         with node.store.read() as unit:
-            fresh = _unknown(node, unit, origin, good, done)
+            fresh = _not_repeated(_unknown(node, unit, origin, good, done), done)
         for one in fresh:
             headers.of(one.facts.tlp)
     else:
@@ -201,8 +219,10 @@ def _batch(
     done.unmarked += headers.unmarked
 
 
-def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], done: Ingested) -> list[_Good]:
-    """Return what passed its checks; count all the rest."""
+def _good(
+    batch: Sequence[Thing], answers: Sequence[Facts | Refusal], headers: _Headers, done: Ingested
+) -> list[_Good]:
+    """Return what passed its checks and fits into a statement; count all the rest."""
     found: list[_Good] = []
     following = iter(answers)
     for thing in batch:
@@ -214,13 +234,25 @@ def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], done: Inge
             done.refuse(thing)
             continue
         answer = next(following)
+        if not isinstance(answer, Refusal) and len(thing.data) > _ROOM:
+            answer = _fitting(thing.data, answer, headers)
+        made = isinstance(thing, Made)
         if not isinstance(answer, Refusal):
-            found.append(_Good(thing.data, answer, isinstance(thing, Made) and thing.timeless))
+            found.append(_Good(thing.data, answer, made, isinstance(thing, Made) and thing.timeless))
         elif isinstance(thing, Made):
             done.refuse(answer, thing.where)
         else:
             done.refuse(answer._replace(offset=thing.offset))
     return found
+
+
+def _fitting(data: bytes, facts: Facts, headers: _Headers) -> Facts | Refusal:
+    """Return the facts of a large object, or why it cannot be stated."""
+    size = len(headers.bytes_of(facts.tlp)) + 1 + len(data)
+    if size <= STATEMENT_BYTES_MAX:
+        return facts
+    reason = f"{size} bytes with its header are over STATEMENT_BYTES_MAX ({STATEMENT_BYTES_MAX})"
+    return refusal("too-large", reason, ident=f"{intel.type_name(facts.code)}--{UUID(bytes=facts.uuid)}")
 
 
 def _write(node: Node, unit: Unit, headers: _Headers, fresh: Sequence[_Good]) -> None:
@@ -252,6 +284,12 @@ class _Headers:
         self.unmarked = 0
 
     def of(self, tlp: Tlp | None) -> bytes:
+        """Return the header bytes for an object that is kept, and count it where it is unmarked."""
+        if tlp is None and self._header.marking is None:
+            self.unmarked += 1
+        return self.bytes_of(tlp)
+
+    def bytes_of(self, tlp: Tlp | None) -> bytes:
         """Return the header bytes for an object: its own TLP where it has one, else its source's default."""
         known = self._known.get(tlp)
         if known is None:
@@ -261,8 +299,6 @@ class _Headers:
                 marking = msgspec.structs.replace(default, tlp=tlp)
             header = msgspec.structs.replace(self._header, marking=marking)
             known = self._known[tlp] = statement.encode_header(header)
-        if tlp is None and self._header.marking is None:
-            self.unmarked += 1
         return known
 
 
@@ -272,15 +308,11 @@ PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed
 def _unknown(node: Node, unit: Unit, origin: Source, good: Sequence[_Good], done: Ingested) -> list[_Good]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
     rows = unit.views.find_many(intel.UUID, "uuid", sorted({one.facts.uuid for one in good}))
-    held: dict[object, list[tuple[int, object]]] = {}
-    for at, uuid, modified in rows:
-        held.setdefault(uuid, []).append((int(at or 0), modified))
+    held = _held(node, unit, origin, good, rows) if rows else set()
     kept: list[_Good] = []
     seen: set[bytes] = set()
     for one in good:
-        places = held.get(one.facts.uuid, ()) if held else ()
-        versions = [at for at, modified in places if one.timeless or modified == one.facts.modified]
-        if one.data in seen or any(_same(node, unit, origin, at, one) for at in versions):
+        if one.data in seen or (held and one.digest() in held):
             done.known += 1
             continue
         seen.add(one.data)
@@ -288,20 +320,58 @@ def _unknown(node: Node, unit: Unit, origin: Source, good: Sequence[_Good], done
     return kept
 
 
-def _same(node: Node, unit: Unit, origin: Source, at: int, one: _Good) -> bool:
+def _held(
+    node: Node, unit: Unit, origin: Source, good: Sequence[_Good], rows: Sequence[tuple[Value, ...]]
+) -> set[bytes]:
+    """Return the digests of what this office has from this source of the objects of a batch, each read once."""
+    dated = {(one.facts.uuid, one.facts.modified) for one in good if not one.timeless}
+    timeless = {one.facts.uuid for one in good if one.timeless}
+    held: set[bytes] = set()
+    for at, uuid, modified in rows:
+        is_dated, is_timeless = (uuid, modified) in dated, uuid in timeless
+        if not is_dated and not is_timeless:
+            continue
+        body = _body(node, unit, origin, int(at or 0))
+        if body is not None and is_dated:
+            held.add(_digest(body))
+        if body is not None and is_timeless:
+            held.add(_timeless_digest(body))
+    return held
+
+
+def _body(node: Node, unit: Unit, origin: Source, at: int) -> bytes | None:
+    """Return the object that stands at a position, where this office stated it and has it from this source."""
     log_id, index = place(at)
     if not unit.logs.get(log_id).own:
-        return False
+        return None
     (entry,) = unit.entries.read(log_id, index, index + 1)
     if entry.header is None or entry.body is None:
-        return False
-    if entry.body != one.data and not (one.timeless and _without_times(entry.body) == _without_times(one.data)):
-        return False
+        return None
     header = node.header(entry.header)
-    return header.source == origin.name and header.office == origin.office
+    is_ours = header.kind == INTEL_OBJECT and header.source == origin.name and header.office == origin.office
+    return entry.body if is_ours else None
 
 
-def _without_times(data: bytes) -> dict[str, object]:
-    """Return an object without the times that an import gave it."""
+def _not_repeated(fresh: Sequence[_Good], done: Ingested) -> list[_Good]:
+    """Leave out what a dry run would have kept in a batch before: the store does not know of it."""
+    kept = [one for one in fresh if one.digest() not in done.would_keep] if done.would_keep else list(fresh)
+    done.known += len(fresh) - len(kept)
+    for one in kept:
+        if len(done.would_keep) >= INGEST_DRY_REPEATS_MAX:
+            done.report.notes[_REPEATS] += 1
+            continue
+        done.would_keep.add(_digest(one.data))
+        if one.made:  # another of it may come undated
+            done.would_keep.add(_timeless_digest(one.data))
+    return kept
+
+
+def _digest(data: bytes) -> bytes:
+    return sha256(data).digest()[:_DIGEST_BYTES]
+
+
+def _timeless_digest(data: bytes) -> bytes:
+    """Return the digest of an object without the times that an import gave it."""
     tree = msgspec.json.decode(data, type=dict[str, object])
-    return {name: value for name, value in tree.items() if name not in IMPORT_TIMES}
+    kept = {name: value for name, value in tree.items() if name not in IMPORT_TIMES}
+    return _digest(b"timeless " + msgspec.json.encode(kept, order="deterministic"))

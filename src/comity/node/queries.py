@@ -285,7 +285,7 @@ class Queries:
         for row in unit.views.find_many(intel.OBJECT, "position", places):
             witness = self.witness_at(unit, actor, int(row[0] or 0))
             if witness is not None:
-                groups.setdefault(row[3], (row, []))[1].append(witness)
+                groups.setdefault(row[2:], (row, []))[1].append(witness)
         number = intel.object_number(uuid)
         found = [
             Found(b"", number, code, modified, until, flags, tuple(told))
@@ -338,14 +338,38 @@ class Queries:
                 if fits and (code is None or types.get(brief.position) == code):
                     yield brief.position, header
 
+    def newest(self, unit: Unit, actor: Actor, uuids: Sequence[bytes]) -> dict[int, list[Found]]:
+        """Return by `Found.object` the newest version of each object that has several: what its statements say.
+
+        Only what this office may read counts, and what somebody stands by.
+        """
+        dated: dict[Any, dict[int, list[int]]] = {}
+        for at, uuid, modified in unit.views.find_many(intel.UUID, "uuid", uuids):
+            dated.setdefault(uuid, {}).setdefault(int(modified or 0), []).append(int(at or 0))
+        chosen: dict[int, Witness] = {}
+        for versions in dated.values():
+            for modified in sorted(versions, reverse=True) if len(versions) > 1 else ():
+                seen = [self.witness_at(unit, actor, at) for at in versions[modified]]
+                standing = [one for one in seen if one is not None and not one.retracted]
+                chosen.update((one.position, one) for one in standing)
+                if standing:
+                    break
+        found: dict[int, list[Found]] = {}
+        row: tuple[Any, ...]
+        for row in unit.views.find_many(intel.OBJECT, "position", list(chosen)) if chosen else ():
+            number = intel.object_number(row[1])
+            found.setdefault(number, []).append(Found(b"", number, *row[2:], (chosen[row[0]],)))
+        return found
+
 
 def _versions(found: Sequence[Found]) -> list[Found]:
-    """Join what is the same version of the same object: one thing, with all its witnesses."""
+    """Join what is the same version of the same object, and says the same: one thing, with all its witnesses."""
     if len({(one.object, one.modified) for one in found}) == len(found):
         return list(found)
-    same: dict[tuple[int, int], list[Found]] = {}
+    same: dict[tuple[object, ...], list[Found]] = {}
     for one in found:
-        same.setdefault((one.object, one.modified), []).append(one)
+        # Who states another's id and version with other facts is no witness of the other's.
+        same.setdefault((one.object, one.modified, one.code, one.until, one.flags), []).append(one)
     return [
         msgspec.structs.replace(some[0], witnesses=tuple([w for one in some for w in one.witnesses]))
         if len(some) > 1

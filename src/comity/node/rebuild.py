@@ -12,10 +12,11 @@ from typing import Final
 from comity import canon
 from comity.acts import Span
 from comity.areas import intel
+from comity.formats import words
 from comity.node import folding, views, wording
 from comity.node.folding import Taken
 from comity.node.node import SETTINGS, Node
-from comity.node.ports import Log, Unit
+from comity.node.ports import Log, Store, Unit
 from comity.vocab import Held
 
 CHUNK: Final = 4_096
@@ -24,12 +25,26 @@ VIEWS_VERSION: Final = "views-version"
 
 def version() -> bytes:
     """Return the version of all views this program folds."""
-    return f"{views.VERSION}.{intel.VERSION}".encode()
+    return f"{views.VERSION}.{intel.VERSION}.{words.VERSION}".encode()
 
 
 def is_due(unit: Unit) -> bool:
-    """Say whether the views in the store were folded by another version."""
-    return unit.documents.get(SETTINGS, VIEWS_VERSION) not in {None, version()}
+    """Say whether the views in the store were folded by another version, or by one that left no word of it."""
+    known = unit.documents.get(SETTINGS, VIEWS_VERSION)
+    return known != version() if known is not None else _has_entries(unit)
+
+
+def begin(store: Store) -> None:
+    """Write the version of the views down in a store that has no entries yet."""
+    with store.read() as unit:
+        is_new = unit.documents.get(SETTINGS, VIEWS_VERSION) is None and not _has_entries(unit)
+    if is_new:
+        with store.write() as unit:
+            unit.documents.put(SETTINGS, VIEWS_VERSION, version())
+
+
+def _has_entries(unit: Unit) -> bool:
+    return any(log.size for log in unit.logs.all())
 
 
 def rebuild(node: Node, progress: Callable[[int, int], None] | None = None) -> int:

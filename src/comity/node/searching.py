@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from comity.areas import intel
 from comity.errors import Misuse
 from comity.formats import words
 from comity.node import wording
@@ -20,7 +21,8 @@ from comity.node.queries import Queries, Witness
 from comity.vocab import Held
 
 PIECE: Final = 2_048  # entries indexed in one unit of work: about 50 ms
-LOOKED_AT_ONCE: Final = 512  # positions asked of the index at once
+LOOKED_AT_FIRST: Final = 512  # positions asked of the index at first
+LOOKED_AT_MAX: Final = 65_536  # positions looked at for one page: about half a second
 
 
 class Hit(NamedTuple):
@@ -33,36 +35,45 @@ class Hit(NamedTuple):
 def catch_up(node: Node, *, most: int = PIECE) -> int:
     """Index up to `most` entries that are due; return how many are due still."""
     with node.store.read() as unit:
-        piece = wording.first(unit, most)
-        if piece is None:
+        if not wording.first(unit, 1):
             return 0
-        rows = [(entry.position, found) for entry in _entries(unit, piece) if (found := wording.words_of(node, entry))]
-    with node.store.write() as unit:
-        unit.texts.put(rows)
-        wording.done(unit, piece)
+    with node.store.write() as unit:  # one unit, so that nothing is erased between reading and indexing
+        for run in wording.first(unit, most):
+            entries = list(_objects(unit, run))
+            unit.texts.put([(entry.position, wording.words_of(node, entry)) for entry in entries])
+            wording.done(unit, run)
         return wording.waiting(unit)
 
 
-def _entries(unit: Unit, piece: wording.Run) -> Iterator[Entry]:
-    log_id, start = place(piece.first)
-    for entry in unit.entries.read(log_id, start, start + piece.size):
-        if entry.held is Held.PAYLOAD:
+def _objects(unit: Unit, run: wording.Run) -> Iterator[Entry]:
+    """Yield the entries of a run that were folded as objects; others may stand between them."""
+    log_id, start = place(run.first)
+    folded = {row[0] for row in unit.views.scan(intel.OBJECT, run.first, run.first + run.size - 1, limit=run.size)}
+    for entry in unit.entries.read(log_id, start, start + run.size):
+        if entry.held is Held.PAYLOAD and entry.position in folded:
             yield entry
 
 
 def search(queries: Queries, unit: Unit, actor: Actor, text: str, *, before: int, limit: int) -> list[Hit]:
-    """Return entries that have every word of a text, the newest first, below a position. Raises `Misuse`."""
+    """Return entries that have every word of a text, the newest first, below a position. Raises `Misuse`.
+
+    At most `LOOKED_AT_MAX` entries are looked at: where an office may read few of them, a page may be short.
+    """
     asked = words.asked(text)
     if not asked:
         raise Misuse("there is no word in that question", hint="a word may end in * to stand for all that begin so")
     found: list[Hit] = []
-    while len(found) < limit:
-        places = unit.texts.find(asked, before=before, limit=LOOKED_AT_ONCE)
+    looked, size = 0, LOOKED_AT_FIRST
+    while looked < LOOKED_AT_MAX:
+        places = unit.texts.find(asked, before=before, limit=size)
         for at in places:
             witness = queries.witness_at(unit, actor, at)
-            if witness is not None and len(found) < limit:
+            if witness is not None:
                 found.append(Hit(at, witness))
-        if len(places) < LOOKED_AT_ONCE:
+            if len(found) == limit:
+                return found
+        if len(places) < size:
             break
-        before = places[-1]
+        # Asking anew evaluates the whole question: so few times.
+        before, looked, size = places[-1], looked + size, LOOKED_AT_MAX
     return found

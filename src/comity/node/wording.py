@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from comity.areas import intel
+from comity.errors import Malformed
 from comity.formats import words
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit
@@ -40,11 +41,15 @@ def note(unit: Unit, first: int, last: int) -> None:
     unit.documents.put(SHELF, key, str(count).encode())
 
 
-def first(unit: Unit, most: int) -> Run | None:
-    """Return the first run that is due, cut to `most` entries; None where nothing is."""
-    for key, count in unit.documents.all(SHELF)[:1]:
-        return Run(int(key), min(int(count), most), int(count))
-    return None
+def first(unit: Unit, most: int) -> list[Run]:
+    """Return the first runs that are due, the last of them cut so that they have `most` entries in all."""
+    found: list[Run] = []
+    for key, count in unit.documents.all(SHELF):
+        if most <= 0:
+            break
+        found.append(Run(int(key), min(int(count), most), int(count)))
+        most -= found[-1].size
+    return found
 
 
 def done(unit: Unit, run: Run) -> None:
@@ -78,13 +83,13 @@ def words_of(node: Node, entry: Entry) -> list[str]:
     if intel.kind_of(header) != INTEL_OBJECT:
         return []
     body = entry.body
-    if header.kind == INTEL_RELAY:
-        payload = intel.cut_relay(body).payload
-        body = payload[payload.find(b"\n") + 1 :]
     try:
+        if header.kind == INTEL_RELAY:
+            payload = intel.cut_relay(body).payload
+            body = payload[payload.find(b"\n") + 1 :]
         tree = _DECODE(body)
-    except (msgspec.MsgspecError, RecursionError):
-        return []
+    except (Malformed, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []  # an entry may hold anything: what is no object was said to be none when it was folded
     return words.words("\n".join(_texts(tree)))
 
 
@@ -95,7 +100,8 @@ def _texts(tree: dict[str, Any]) -> Iterator[str]:
     for name in _LISTS:
         if isinstance(tree.get(name), list):
             yield from (each for each in tree[name] if isinstance(each, str))
-    for reference in tree.get("external_references") or ():
+    references = tree.get("external_references")
+    for reference in references if isinstance(references, list) else ():
         if isinstance(reference, dict):
             yield from (
                 reference[name]

@@ -22,7 +22,7 @@ from comity.accord import Member
 from comity.boot.keys import LOG, NEXT_ROOT, REQUEST, ROOT, WITNESS, KeySigner, public
 from comity.canon import AccordId, Instant, OfficeId, Origin, PartyId
 from comity.errors import ComityError
-from comity.node import accords, ingest, parties, views
+from comity.node import accords, ingest, parties, rebuild, views
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Durability, Store, place, position
@@ -106,6 +106,7 @@ class World:
         secrets = {kind: _key(seed, name, kind) for kind in (ROOT, NEXT_ROOT, LOG, WITNESS, REQUEST)}
         path = directory / f"{stem}.db"
         store = sqlite.open_store(path, views.VIEWS, durability=self.durability)
+        rebuild.begin(store)
         entropy = Random(f"{seed} {name}")
         node = Node(name, store, KeySigner(name, secrets.__getitem__), lambda: self.now, entropy.randbytes)
         signed = party.sign_card(_card(name, number, secrets), secrets[ROOT])

@@ -29,7 +29,7 @@ from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_o
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
 
 NAME: Final = "intel"
-VERSION: Final = 7  # of these views: a store folded by another version is folded again
+VERSION: Final = 8  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",

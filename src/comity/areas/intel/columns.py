@@ -5,6 +5,7 @@ Rules: a code is never given another meaning, for rows of older programs hold it
 
 from __future__ import annotations
 
+from hashlib import sha256
 from struct import Struct
 from typing import Final
 
@@ -67,7 +68,7 @@ STIX_TYPES: Final = (
     *("user-account", "windows-registry-key", "x509-certificate"),
 )
 """STIX 2.1 object types; the place in this list, from 1, is the type's code in the view. Append only."""
-_HALVES: Final = Struct(">qq").unpack
+_NUMBER: Final = Struct(">q").unpack
 _CODES: Final = {name: code for code, name in enumerate(STIX_TYPES, 1)}
 
 
@@ -100,6 +101,9 @@ def uuid_of(ident: str) -> bytes:
 
 
 def object_number(uuid: bytes) -> int:
-    """Return a uuid folded to 64 bits: among the rows of one value it tells one object from another."""
-    one, other = _HALVES(uuid)
-    return int(one ^ other)
+    """Return 64 bits of a uuid's digest: among the rows of one value they tell one object from another.
+
+    Of its digest, because nobody can choose another uuid with the same.
+    """
+    (number,) = _NUMBER(sha256(uuid).digest()[:8])
+    return int(number)

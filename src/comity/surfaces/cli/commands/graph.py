@@ -53,7 +53,7 @@ def _tree(found: verbs.Walked, following: int) -> Iterator[str]:
     if vertices[found.start].more:
         yield f"More edges of {found.start}: --start {following}"
     if found.cut:
-        yield f"Not all: the graph has its {len(found.vertices)} objects, and more are tied to them (--limit)."
+        yield f"Not all: there are more than these {len(found.vertices)} objects and {len(found.ties)} edges (--limit)."
 
 
 def _below(found: verbs.Walked, vertices: Mapping[str, verbs.VertexShown], ties: Ties) -> Iterator[str]:

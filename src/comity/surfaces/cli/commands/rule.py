@@ -25,8 +25,6 @@ COMMANDS: Final = {
 }
 rule = Lazy("rule", COMMANDS, help="Standing rules: what is shared as it comes.", context_settings=SETTINGS)
 
-NOT_MADE: Final = 1  # exit code: shown, and not confirmed
-
 
 @command(
     "create",
@@ -55,10 +53,10 @@ def create(
     anonymous: bool,
     warned: bool,
     yes: bool,
-) -> int:
+) -> None:
     """Show what a rule would share now, to whom and why, and with --yes make it.
 
-    A rule is about what your office collected, and never widens a marking. Leaves with 1 where it was not confirmed.
+    A rule is about what your office collected, and never widens a marking.
     """
     ask = verbs.Create(
         name=name,
@@ -80,7 +78,6 @@ def create(
         else "Nothing was made or stated. Add --yes to make this rule."
     )
     session.put(found, [*_lines(session, found.rule), *_plan_lines(session, found), after])
-    return 0 if yes else NOT_MADE
 
 
 def _plan_lines(session: Session, found: verbs.PlanShown) -> Iterator[str]:

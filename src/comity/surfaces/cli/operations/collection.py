@@ -32,8 +32,6 @@ def create(desk: Desk, ask: verbs.Create) -> verbs.CollectionShown:
         words=ask.words,
         tlp=one_of(Tlp, ask.tlp, what="a TLP label") if ask.tlp else None,
     )
-    if ask.tlp and query == Query(tlp=query.tlp):
-        raise Misuse("a TLP level alone is no search", hint="give --source, --type, --since, --value or --words too")
     services = desk.services
     with services.node.writing() as unit:
         actor = actor_of(desk, unit, ask)

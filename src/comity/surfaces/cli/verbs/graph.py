@@ -56,7 +56,7 @@ class Walked(msgspec.Struct, frozen=True):
     start: str
     vertices: tuple[VertexShown, ...]
     ties: tuple[TieShown, ...]
-    cut: bool  # the bound on objects left some out
+    cut: bool  # a bound on the whole left some out
 
 
 WALK: Final = Verb("graph/walk", Walk, Walked)
