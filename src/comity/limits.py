@@ -12,9 +12,8 @@ STATEMENT_HEADER_BYTES_MAX: Final = 8_192  # bytes; a marking with a hundred rec
 JSON_DEPTH_MAX: Final = 64  # nested arrays and objects; the deepest published STIX seen has 9
 
 ORIGINAL_PART_BYTES: Final = 524_288  # bytes of an original in one entry: half of what a statement may have
-ORIGINAL_SPOOL_BYTES: Final = 8_388_608  # bytes of an original in memory: one that fits is known before it is kept
+ORIGINAL_SPOOL_BYTES: Final = 8_388_608  # bytes of an original in memory; the rest of it waits in an unnamed file
 ORIGINAL_BYTES_MAX: Final = 1_073_741_824  # bytes of an original that is kept; a larger feed is its publisher's to keep
-IMPORT_LOSSES_RECORDED_MAX: Final = 100  # losses on record with an import; the report names all
 INGEST_BATCH_BYTES_MAX: Final = 16_777_216  # bytes of objects in one unit of work: three copies fit a small node
 BATCH_ENTRIES_MAX: Final = 4_096  # entries under one checkpoint: about 60 ms of work (design §3)
 BATCH_SECONDS_MAX: Final = 1.0  # seconds an entry may wait for its checkpoint

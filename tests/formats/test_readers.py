@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -46,6 +48,29 @@ def test_published_events_are_known() -> None:
     if not files:
         pytest.skip("no ../shared/data beside this checkout: published reports are not part of the project")
     assert {readers.recognise(path.read_bytes()[: readers.HEAD_BYTES], path.name) for path in files} == {"misp"}
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        (b"\n" * readers.HEAD_BYTES, "text"),
+        (b"x" + b"\n" * (readers.HEAD_BYTES - 1), "text"),
+        (b"\n" * 65_000 + b" \t#  alert dns any any -> any any (sid:1;)\n", "suricata"),
+        (b"\n" * 65_000 + b" \t private global rule Loader {", "yara"),
+        (b"private\n" * 8_192, "text"),
+    ],
+)
+def test_a_head_of_line_ends_is_looked_at_once(head: bytes, form: str) -> None:
+    assert readers.recognise(head, "x.txt") == form
+
+
+@pytest.mark.parametrize("pattern", [readers._YARA, readers._SURICATA])
+def test_blanks_before_a_word_do_not_reach_over_a_line_end(pattern: re.Pattern[bytes]) -> None:
+    # A match that began on a line before would be tried from every one of them: quadratic in their number.
+    rule = b"rule alert dns -> x" if pattern is readers._YARA else b"alert dns any any -> any any"
+    found = pattern.search(b"\n\n\n" + rule)
+    assert found is not None
+    assert found.start() == 3
 
 
 @given(st.binary(max_size=400), st.text(max_size=20))

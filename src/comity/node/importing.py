@@ -1,34 +1,37 @@
 """Bringing foreign formats in: what a reader makes of them, what was lost on the way, and the original itself.
 
 Rules: the original is kept, byte for byte, in parts on the home log, where it is released to nobody; the record of the
-import names them, the source, the reader, the counts and the first losses. The same original from the same source is
-kept once. A dry run writes nothing and tells the same.
+import names them, the source, the reader and the counts. No record quotes the input: an erasure could not reach it.
+The same original from the same source is kept once: of its parts only those are appended that are not held any more.
+A part is named by the import's document in the unit of work that appends it, and nothing is appended before the whole
+input has passed: what breaks off or is too large leaves no part. A dry run writes nothing and tells the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Final, Self
 
 import msgspec
 
 from comity import statement
 from comity.areas import intel
 from comity.areas.intel import Checker
-from comity.canon import Instant
-from comity.errors import NotFound
-from comity.formats.convert import Context, Loss, Outcome, Reader, loss
+from comity.canon import Instant, OfficeId
+from comity.errors import Fault, NotFound
+from comity.formats.convert import Context, Outcome, Reader, loss
 from comity.limits import (
-    BATCH_ENTRIES_MAX,
-    IMPORT_LOSSES_RECORDED_MAX,
+    INGEST_BATCH_BYTES_MAX,
     ORIGINAL_BYTES_MAX,
     ORIGINAL_PART_BYTES,
     ORIGINAL_SPOOL_BYTES,
 )
-from comity.node import books
+from comity.node import acting, books
 from comity.node.actor import Actor
 from comity.node.ingest import Ingested, Source, keep
 from comity.node.node import Node
@@ -36,19 +39,12 @@ from comity.node.ports import Unit, place
 from comity.statement import Header
 
 IMPORTS: Final = "import"  # shelf: office/source/digest -> the newest record of importing that original
-MAPPINGS: Final = "mapping"  # shelf: office/source -> how its tables are read
+ERASED: Final = "import-erased"  # shelf: office/source/digest -> when that original was erased
+MAPPINGS: Final = "mapping"  # shelf: office/source -> how its tables are read, as a person said
+GUESSES: Final = "mapping-guess"  # shelf: office/source/layout -> how tables of that layout are read, by a guess
 ORIGINAL_KIND: Final = "home.original"
 IMPORTED_KIND: Final = "home.imported"
 ORIGINAL_MEDIA: Final = "application/octet-stream"
-
-
-class LossNoted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A loss as a record keeps it."""
-
-    where: str
-    outcome: str
-    rule: str
-    reason: str
 
 
 class Imported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +63,6 @@ class Imported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known: int
     refused: int
     lost: dict[str, int]  # `outcome rule` -> how many
-    losses: tuple[LossNoted, ...]  # the first ones
 
 
 @dataclass(slots=True)
@@ -91,51 +86,120 @@ def bring_in(
     check: Checker = intel.check_each,
 ) -> Imported:
     """Read an input, keep what it is made into and the original, and put the import on record; unless `done.dry`."""
-    original = _Original(node, actor, origin, what, dry=done.dry)
-    things = what.read(original.through(), Context(origin.name, node.now()))
-    keep(node, actor, origin, things, progress, check, done)
-    original.finish()
-    if original.too_large:
-        reason = f"the original has over {ORIGINAL_BYTES_MAX} bytes (ORIGINAL_BYTES_MAX) and is not kept"
-        done.lose(loss("the whole input", Outcome.CHANGED, "original-too-large", reason))
-    record = Imported(
-        name=what.name,
-        source=origin.name,
-        office=actor.office_id,
-        form=what.form,
-        at=node.now(),
-        digest=original.digest,
-        bytes=original.size,
-        parts=original.parts(),
-        read=done.read,
-        kept=done.kept,
-        known=done.known,
-        refused=done.report.refused,
-        lost={f"{outcome.value} {rule}": count for (outcome, rule), count in sorted(done.losses.counts.items())},
-        losses=tuple(_noted(lost) for lost in done.losses.shown[:IMPORT_LOSSES_RECORDED_MAX]),
-    )
-    if not done.dry:
+    with _Original(what, dry=done.dry) as original:
+        things = what.read(original.through(), Context(origin.name, node.now()))
+        keep(node, actor, origin, things, progress, check, done)
+        original.finish()
+        if original.too_large:
+            reason = f"the original has over {ORIGINAL_BYTES_MAX} bytes (ORIGINAL_BYTES_MAX) and is not kept"
+            done.lose(loss("the whole input", Outcome.CHANGED, "original-too-large", reason))
+        record = Imported(
+            name=what.name,
+            source=origin.name,
+            office=actor.office_id,
+            form=what.form,
+            at=node.now(),
+            digest=original.digest,
+            bytes=original.size,
+            parts=(),
+            read=done.read,
+            kept=done.kept,
+            known=done.known,
+            refused=done.report.refused,
+            lost={f"{outcome.value} {rule}": count for (outcome, rule), count in sorted(done.losses.counts.items())},
+        )
+        return record if done.dry else _put(node, record, original.bodies())
+
+
+def _put(node: Node, record: Imported, bodies: Iterator[bytes]) -> Imported:
+    """Append the parts that are not held, and put the import on record.
+
+    Parts go in units of work of at most INGEST_BATCH_BYTES_MAX; each writes the document with the parts so far, so
+    that after a break the next import goes on where this one ended. The last unit writes the record too.
+    """
+    held = _positions(_newest(node, record))
+    header = _part_header(node, record)
+    places: list[int] = []
+    batch = max(1, INGEST_BATCH_BYTES_MAX // ORIGINAL_PART_BYTES)
+    more = True
+    while more:
         with node.writing() as unit:
-            books.record(node, unit, actor.office_id, IMPORTED_KIND, record)
+            for _ in range(batch):
+                body = next(bodies, None)
+                if body is None:
+                    more = False
+                    break
+                known = held[len(places)] if len(places) < len(held) else None
+                if known is None or not _is_the_same(unit, known, body):
+                    known = books.append(node, unit, books.home_origin(node, unit), 0, [books.Draft(header, body)])
+                places.append(known)
+            # Parts of an earlier import that are not reached yet stay named, too.
+            record = msgspec.structs.replace(record, parts=_runs(places + (held[len(places) :] if more else [])))
             unit.documents.put(IMPORTS, _key(record), msgspec.json.encode(record))
+            if not more:
+                unit.documents.delete(ERASED, _key(record))
+                books.record(node, unit, OfficeId(record.office), IMPORTED_KIND, record)
     return record
+
+
+def erase(node: Node, actor: Actor, digest: str, basis: str, reason: str) -> int:
+    """State a tombstone about every part of an original that is held, and forget its document; return how many parts.
+
+    The counted records stay, and what was made of the original, which is erased as every statement is. Raises
+    `NotFound`, `Refused`, or `Misuse` without a basis.
+    """
+    with node.store.read() as unit:
+        found = [one for one in imports(unit, actor.office_id) if one.digest == digest]
+        parts = {at for one in found for at in _positions(one) if unit.entries.is_held(*place(at))}
+    if not found:
+        raise NotFound(f"no original of {digest!r} is held")
+    if parts:
+        acting.erase(actor, node, sorted(parts), basis, reason)
+    with node.writing() as unit:
+        for one in found:
+            unit.documents.delete(IMPORTS, _key(one))
+            unit.documents.put(ERASED, _key(one), msgspec.json.encode(node.now()))
+    return len(parts)
+
+
+def erased(unit: Unit, office: str) -> dict[str, Instant]:
+    """Return the digests of the originals an office erased, and when."""
+    return {
+        key.rpartition("/")[2]: msgspec.json.decode(data, type=int)
+        for key, data in unit.documents.all(ERASED, f"{office}/")
+    }
 
 
 def imports(unit: Unit, office: str, source: str = "") -> list[Imported]:
     """Return the newest record of every original an office imported, oldest first."""
     prefix = f"{office}/{source}/" if source else f"{office}/"
     found = [msgspec.json.decode(data, type=Imported) for _, data in unit.documents.all(IMPORTS, prefix)]
+    found = [one for one in found if not source or one.source == source]  # a source's name may have a / in it
     return sorted(found, key=lambda one: (one.at, one.digest))
 
 
-def mapping(unit: Unit, office: str, source: str) -> bytes | None:
-    """Return the mapping that an office keeps for a source's tables, as `tables.mapping` encodes it; or None."""
-    return unit.documents.get(MAPPINGS, f"{office}/{source}")
+def mapping(unit: Unit, office: str, source: str, layout: str = "") -> bytes | None:
+    """Return the mapping that an office keeps for a source's tables, as `tables.mapping` encodes it; or None.
+
+    Without a layout it is the one a person gave; with one, what was guessed of tables of that layout.
+    """
+    shelf, key = _mapping_key(office, source, layout)
+    return unit.documents.get(shelf, key)
 
 
-def put_mapping(unit: Unit, office: str, source: str, encoded: bytes) -> None:
-    """Keep the mapping by which a source's tables are read from now on."""
-    unit.documents.put(MAPPINGS, f"{office}/{source}", encoded)
+def put_mapping(unit: Unit, office: str, source: str, encoded: bytes, layout: str = "") -> None:
+    """Keep the mapping by which a source's tables, or those of one layout, are read from now on."""
+    shelf, key = _mapping_key(office, source, layout)
+    unit.documents.put(shelf, key, encoded)
+
+
+def _mapping_key(office: str, source: str, layout: str) -> tuple[str, str]:
+    return (GUESSES, f"{office}/{source}/{layout}") if layout else (MAPPINGS, f"{office}/{source}")
+
+
+def statements(unit: Unit, imported: Imported) -> list[str]:
+    """Return what the parts of an original are called, each as `<origin>#<index>`."""
+    return [f"{unit.logs.get(place(at)[0]).origin}#{place(at)[1]}" for at in _positions(imported)]
 
 
 def original(node: Node, imported: Imported) -> Iterator[bytes]:
@@ -153,19 +217,22 @@ def original(node: Node, imported: Imported) -> Iterator[bytes]:
 
 
 class _Original:
-    """An input on its way to the reader, of which a copy is kept."""
+    """An input on its way to the reader, of which a copy lies in an unnamed file until it is known to be whole."""
 
-    def __init__(self, node: Node, actor: Actor, origin: Source, what: Import, *, dry: bool) -> None:
-        self._node = node
-        self._actor = actor
-        self._origin = origin
-        self._dry = dry
+    def __init__(self, what: Import, *, dry: bool) -> None:
         self._chunks = iter(what.chunks)
         self._hash = hashlib.sha256()
-        self._waiting = bytearray()
-        self._places: list[int] = []
-        self._known: Imported | None = None
+        self._spool = SpooledTemporaryFile(max_size=ORIGINAL_SPOOL_BYTES, prefix="comity-")  # noqa: SIM115
+        self._keeps = not dry
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._spool.close()
 
     @property
     def digest(self) -> str:
@@ -178,66 +245,76 @@ class _Original:
         return self.size > ORIGINAL_BYTES_MAX
 
     def through(self) -> Iterator[bytes]:
-        """Yield the input as it comes, keeping a copy."""
+        """Yield the input as it comes, keeping a copy. Raises `Fault` where there is no room for one."""
         for chunk in self._chunks:
             self._hash.update(chunk)
             self.size += len(chunk)
-            if not self.too_large and not self._dry:
-                self._waiting += chunk
-                if len(self._waiting) >= ORIGINAL_SPOOL_BYTES:
-                    self._flush(whole=False)
+            if self.too_large and self._keeps:
+                self._spool.close()
+                self._keeps = False
+            if self._keeps:
+                try:
+                    self._spool.write(chunk)
+                except OSError as error:
+                    raise Fault(f"no copy of the original can be written: {error.strerror}") from error
             yield chunk
 
     def finish(self) -> None:
-        """Read what the reader left, and keep the rest; one of few bytes that is known is not kept again."""
+        """Read what the reader left."""
         for _ in self.through():
             pass
-        if self._dry or self.too_large:
+
+    def bodies(self) -> Iterator[bytes]:
+        """Yield the parts of the copy; none where it is too large to keep. Raises `Fault`."""
+        if not self._keeps:
             return
-        if not self._places:
-            with self._node.store.read() as unit:
-                key = f"{self._actor.office_id}/{self._origin.name}/{self.digest}"
-                data = unit.documents.get(IMPORTS, key)
-            if data is not None:
-                self._known = msgspec.json.decode(data, type=Imported)
-                return
-        self._flush(whole=True)
+        try:
+            self._spool.seek(0)
+            while body := self._spool.read(ORIGINAL_PART_BYTES):
+                yield body
+        except OSError as error:
+            raise Fault(f"the copy of the original cannot be read: {error.strerror}") from error
 
-    def parts(self) -> tuple[tuple[int, int], ...]:
-        """Return the positions of its parts as (first, count)."""
-        if self._known is not None:
-            return self._known.parts
-        if self.too_large or not self._places:
-            return ()
-        breaks = [0, *(n for n, (a, b) in enumerate(pairwise(self._places), 1) if b != a + 1), len(self._places)]
-        return tuple((self._places[start], end - start) for start, end in pairwise(breaks))
 
-    def _flush(self, *, whole: bool) -> None:
-        node, size = self._node, ORIGINAL_PART_BYTES
-        end = len(self._waiting) if whole else len(self._waiting) // size * size
-        bodies = [bytes(self._waiting[at : min(at + size, end)]) for at in range(0, end, size)]
-        del self._waiting[:end]
-        header = statement.encode_header(
-            Header(
-                v=1,
-                kind=ORIGINAL_KIND,
-                office=self._actor.office_id,
-                accord=0,
-                at=node.now(),
-                media=ORIGINAL_MEDIA,
-                source=self._origin.name,
-            )
+def _newest(node: Node, record: Imported) -> Imported | None:
+    with node.store.read() as unit:
+        data = unit.documents.get(IMPORTS, _key(record))
+    return None if data is None else msgspec.json.decode(data, type=Imported)
+
+
+def _is_the_same(unit: Unit, at: int, body: bytes) -> bool:
+    """Say whether a part is held and has this body: it may have been erased, or cut to another size."""
+    log_id, index = place(at)
+    if not unit.entries.is_held(log_id, index):
+        return False
+    return unit.entries.read(log_id, index, index + 1)[0].body == body
+
+
+def _positions(record: Imported | None) -> list[int]:
+    return [] if record is None else [at for first, count in record.parts for at in range(first, first + count)]
+
+
+def _runs(places: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return positions as (first, count)."""
+    if not places:
+        return ()
+    breaks = [0, *(n for n, (a, b) in enumerate(pairwise(places), 1) if b != a + 1), len(places)]
+    return tuple((places[start], end - start) for start, end in pairwise(breaks))
+
+
+def _part_header(node: Node, record: Imported) -> bytes:
+    return statement.encode_header(
+        Header(
+            v=1,
+            kind=ORIGINAL_KIND,
+            office=OfficeId(record.office),
+            accord=0,
+            at=node.now(),
+            media=ORIGINAL_MEDIA,
+            source=record.source,
         )
-        for start in range(0, len(bodies), BATCH_ENTRIES_MAX):
-            drafts = [books.Draft(header, body) for body in bodies[start : start + BATCH_ENTRIES_MAX]]
-            with node.writing() as unit:
-                first = books.append(node, unit, books.home_origin(node, unit), 0, drafts)
-            self._places += range(first, first + len(drafts))
+    )
 
 
 def _key(record: Imported) -> str:
     return f"{record.office}/{record.source}/{record.digest}"
-
-
-def _noted(lost: Loss) -> LossNoted:
-    return LossNoted(lost.where, lost.outcome.value, lost.rule, lost.reason)

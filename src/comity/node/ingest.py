@@ -219,9 +219,7 @@ def _batch(
     done.unmarked += headers.unmarked
 
 
-def _good(
-    batch: Sequence[Thing], answers: Sequence[Facts | Refusal], headers: _Headers, done: Ingested
-) -> list[_Good]:
+def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], headers: _Headers, done: Ingested) -> list[_Good]:
     """Return what passed its checks and fits into a statement; count all the rest."""
     found: list[_Good] = []
     following = iter(answers)
@@ -252,7 +250,7 @@ def _fitting(data: bytes, facts: Facts, headers: _Headers) -> Facts | Refusal:
     if size <= STATEMENT_BYTES_MAX:
         return facts
     reason = f"{size} bytes with its header are over STATEMENT_BYTES_MAX ({STATEMENT_BYTES_MAX})"
-    return refusal("too-large", reason, ident=f"{intel.type_name(facts.code)}--{UUID(bytes=facts.uuid)}")
+    return refusal("too-large", reason, ident=f"{intel.type_name(facts.type)}--{UUID(bytes=facts.uuid)}")
 
 
 def _write(node: Node, unit: Unit, headers: _Headers, fresh: Sequence[_Good]) -> None:

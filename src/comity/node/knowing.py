@@ -20,7 +20,7 @@ from comity.canon import Instant
 from comity.formats import observables
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place
-from comity.node.queries import Found, Queries, Witness
+from comity.node.queries import Found, Queries, Said, Witness, said
 from comity.statement import Marking
 
 
@@ -55,8 +55,8 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     sightings: int = 0  # how often it was seen, by all who said so
 
 
-Newest = Mapping[int, Sequence[Found]]
-"""By `Found.object`: what is said in the newest version of an object that has several."""
+Newest = Mapping[Said, Sequence[Found]]
+"""What each sayer says in its newest version of an object that has several."""
 
 _MODIFIED: Final = attrgetter("modified")
 SIGHTINGS_COUNTED_MAX: Final = 10_000  # of one value, this party's own first: about 0.3 s
@@ -80,7 +80,7 @@ def _newest(queries: Queries, unit: Unit, actor: Actor, found: Sequence[Sequence
     if not places:
         return {}
     rows = unit.views.find_many(intel.OBJECT, "position", sorted(places.values()))
-    return queries.newest(unit, actor, [row[1] for row in rows if isinstance(row[1], bytes)])
+    return queries.newest(unit, actor, sorted({row[1] for row in rows if isinstance(row[1], bytes)}))
 
 
 def _known(
@@ -97,7 +97,7 @@ def _known(
         return Known(text, State.UNKNOWN, meant[0][1], meant[0][2], sightings=sightings)
     best = found[0]
     if len(found) > 1:
-        last = [one for one in found if not _is_older(one, newest)] if newest else found
+        last = [one for one in found if not _later(one, newest)] if newest else found
         best = max([one for one in last if one.current(at)] or last or found, key=_MODIFIED)
     _, kind, value = meant[0] if len(meant) == 1 else next(one for one in meant if one[0] == best.key)
     witness = _spokesman(best)
@@ -126,16 +126,24 @@ def _spokesman(found: Found) -> Witness:
     return next((one for one in found.witnesses if not one.retracted), found.witnesses[0])
 
 
-def _is_older(found: Found, newest: Newest) -> bool:
-    return found.object in newest and found.modified < newest[found.object][0].modified
+def _later(found: Found, newest: Newest) -> list[Found]:
+    """Return what everybody who said this says now; nothing where anybody stands by it as the newest."""
+    later: list[Found] = []
+    for witness in found.witnesses:
+        now = newest.get(said(found.object, witness), ())
+        if not now or now[0].modified <= found.modified:
+            return []
+        later += now
+    return later
 
 
 def _state(found: Found, newest: Newest, at: Instant) -> State:
     if all(one.retracted for one in found.witnesses):
         return State.RETRACTED
-    if _is_older(found, newest):
+    later = _later(found, newest) if newest else ()
+    if later:
         # Where several state the newest version in different ways, one who still holds it valid is enough.
-        states = [_state(one, {}, at) for one in newest[found.object]]
+        states = [_state(one, {}, at) for one in later]
         if State.CURRENT in states:
             return State.SUPERSEDED
         return State.EXPIRED if State.EXPIRED in states else State.REVOKED

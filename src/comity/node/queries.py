@@ -7,7 +7,9 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -32,6 +34,7 @@ READINGS_KEPT: Final = 65_536  # class readings in memory, a few hundred bytes e
 
 Ident = tuple[int, int, int]  # of a class of entries: log, header, standing
 Readings = dict[Ident, "Reading"]
+Said = tuple[int, str, str, str]  # number of an object; party, office and source that speak of it
 
 
 class Reading(NamedTuple):
@@ -338,28 +341,39 @@ class Queries:
                 if fits and (code is None or types.get(brief.position) == code):
                     yield brief.position, header
 
-    def newest(self, unit: Unit, actor: Actor, uuids: Sequence[bytes]) -> dict[int, list[Found]]:
-        """Return by `Found.object` the newest version of each object that has several: what its statements say.
+    def newest(self, unit: Unit, actor: Actor, uuids: Sequence[bytes]) -> dict[Said, list[Found]]:
+        """Return for objects that have several versions the newest that each sayer has: what its statements say.
 
-        Only what this office may read counts, and what somebody stands by.
+        Only what this office may read counts, and what somebody stands by. By sayer, for nobody replaces another's
+        word: who states somebody else's id with a later date does not speak for them.
         """
-        dated: dict[Any, dict[int, list[int]]] = {}
-        for at, uuid, modified in unit.views.find_many(intel.UUID, "uuid", uuids):
-            dated.setdefault(uuid, {}).setdefault(int(modified or 0), []).append(int(at or 0))
+        rows: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.UUID, "uuid", uuids)
+        stated = Counter(map(itemgetter(1), rows))
+        dated: dict[bytes, dict[int, list[int]]] = {}
+        for at, uuid, modified in rows if len(stated) < len(rows) else ():  # most objects are stated once
+            if stated[uuid] > 1:
+                dated.setdefault(uuid, {}).setdefault(modified, []).append(at)
         chosen: dict[int, Witness] = {}
         for versions in dated.values():
+            last: dict[Said, int] = {}
             for modified in sorted(versions, reverse=True) if len(versions) > 1 else ():
-                seen = [self.witness_at(unit, actor, at) for at in versions[modified]]
-                standing = [one for one in seen if one is not None and not one.retracted]
-                chosen.update((one.position, one) for one in standing)
-                if standing:
-                    break
-        found: dict[int, list[Found]] = {}
-        row: tuple[Any, ...]
-        for row in unit.views.find_many(intel.OBJECT, "position", list(chosen)) if chosen else ():
-            number = intel.object_number(row[1])
-            found.setdefault(number, []).append(Found(b"", number, *row[2:], (chosen[row[0]],)))
+                for at in versions[modified]:
+                    one = self.witness_at(unit, actor, at)
+                    if one is not None and not one.retracted and last.setdefault(said(0, one), modified) == modified:
+                        chosen[at] = one
+        found: dict[Said, list[Found]] = {}
+        facts: Sequence[tuple[Any, ...]] = (
+            unit.views.find_many(intel.OBJECT, "position", list(chosen)) if chosen else ()
+        )
+        for at, uuid, code, modified, until, flags in facts:
+            number, one = intel.object_number(uuid), chosen[at]
+            found.setdefault(said(number, one), []).append(Found(b"", number, code, modified, until, flags, (one,)))
         return found
+
+
+def said(number: int, witness: Witness) -> Said:
+    """Return whose word about an object a witness is."""
+    return number, witness.party, witness.office, witness.source
 
 
 def _versions(found: Sequence[Found]) -> list[Found]:

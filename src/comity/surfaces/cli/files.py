@@ -74,7 +74,15 @@ def input_paths(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
             elif path.exists():
                 found.append(str(path.absolute()))
             else:
-                raise Misuse(f"there is no {name}")
+                raise Misuse(f"there is no {name.encode('utf-8', 'backslashreplace').decode()}")
+        for name in found:
+            try:
+                name.encode("utf-8")
+            except UnicodeEncodeError as error:
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                raise Misuse(
+                    f"the name of {shown} is not UTF-8", hint="rename it, or give it as standard input"
+                ) from error
         yield tuple(dict.fromkeys(found))
 
 

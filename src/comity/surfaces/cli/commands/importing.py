@@ -121,18 +121,32 @@ def _loss_lines(done: verbs.Ingested) -> Iterator[str]:
         yield f"    … {more} more; --report FILE names them"
 
 
+def _where(statements: tuple[str, ...]) -> str:
+    if not statements:
+        return "not kept"
+    first, last = statements[0], statements[-1]
+    return first if first == last else f"{len(statements)} parts, {first} to {last}"
+
+
 @command(
     "imports",
-    example='comity imports --source "ESET public"\ncomity imports --original 3f5a9c01 --to original.pdf',
+    example='comity imports --source "ESET public"\ncomity imports --original 3f5a9c01 --to original.pdf\n'
+    "comity imports --erase 3f5a9c01 --basis 'GDPR art. 17' --reason 'names victims'",
 )
 @click.option("--source", default="", metavar="NAME", help="Only what came under this source.")
 @click.option("--original", default="", metavar="DIGEST", help="Write this original as it came; give --to too.")
 @click.option("--to", "path", default="", metavar="FILE", help="Where the original is written; - is standard output.")
-def imports(session: Session, source: str, original: str, path: str) -> None:
+@click.option("--erase", default="", metavar="DIGEST", help="Erase this original; give --basis too.")
+@click.option("--basis", default="", help="The legal basis of the erasure; goes on record.")
+@click.option("--reason", default="", help="Further words on the erasure.")
+def imports(session: Session, source: str, original: str, path: str, erase: str, basis: str, reason: str) -> None:
     """List what was imported in other formats than STIX, what was lost of it, and give originals back.
 
     DIGEST is the beginning of an original's SHA-256. Originals are never opened here, and released to nobody.
+    --erase takes the original's bytes; the counts stay on record. What was made of it is erased by `comity erase`.
     """
+    if bool(erase) != bool(basis) or (reason and not erase) or (erase and (original or source)):
+        raise Misuse("an original is erased with --erase DIGEST --basis TEXT, and --reason TEXT")
     if bool(original) != bool(path):
         raise Misuse("an original is written with --original DIGEST --to FILE")
     if original:
@@ -141,6 +155,11 @@ def imports(session: Session, source: str, original: str, path: str) -> None:
             written = session.ask(verbs.ORIGINAL, ask)
         if path != "-":
             session.put(written, [f"Wrote {written.name}, {written.bytes} bytes, to {path}."])
+        return
+    if erase:
+        gone = session.ask(verbs.ERASE, verbs.EraseOriginal(digest=erase, basis=basis, reason=reason, **session.who))
+        parts = "1 part" if gone.parts == 1 else f"{gone.parts} parts"
+        session.put(gone, [f"Erased the original of {gone.name}, {parts}; what was made of it stays."])
         return
     found = session.ask(verbs.IMPORTS, verbs.Imports(source=source, **session.who))
     rows = [
@@ -154,4 +173,9 @@ def imports(session: Session, source: str, original: str, path: str) -> None:
         )
         for one in found.imports
     ]
-    session.put(found, columns(rows) or ["Nothing was imported but STIX, whose objects are their own originals."])
+    lines = [
+        line
+        for row, one in zip(columns(rows), found.imports, strict=True)
+        for line in (row, f"  original: {_where(one.statements)}")
+    ]
+    session.put(found, lines or ["Nothing was imported but STIX, whose objects are their own originals."])

@@ -41,8 +41,8 @@ def lookup(session: Session, values: tuple[str, ...], name: str) -> int:
 
     `comity lookup -` reads standard input to its end, whatever its size, and answers each line with one line as it
     goes: value, state, kind, version of, valid until, confidence, marking, who says so, source, objects, sightings,
-    with tabs between them; with --json, one JSON object. A state is current, expired, revoked, retracted, unknown or
-    unread.
+    with tabs between them; with --json, one JSON object. A state is current, expired, revoked, superseded, retracted,
+    unknown or unread.
     """
     if values == ("-",) and not name:
         return _stream(session)

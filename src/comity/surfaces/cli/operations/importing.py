@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
 from comity.errors import Conflict, Fault, Misuse, NotFound
 from comity.formats import readers
 from comity.formats.convert import Loss, Reader
+from comity.formats.tables.dialect import Row, Rows, lines_of, text_of
 from comity.formats.tables.guess import guess, shown
-from comity.formats.tables.mapping import Mapping, convert, decode, encode
+from comity.formats.tables.mapping import Form, Mapping, convert, decode, encode
 from comity.formats.tables.reading import read as read_table
 from comity.node import importing
 from comity.node import ingest as ingesting
@@ -36,18 +39,21 @@ DIGEST_CHARS_MIN: Final = 8  # of a digest that names an original
 
 def ingest(desk: Desk, ask: verbs.Ingest) -> verbs.Ingested:
     """Bring files in under one source; what is refused or lost is named and stops nothing."""
+    with _report(ask) as report:
+        answer = _ingest(desk, ask, report)
+        report.end(answer)
+    return answer
+
+
+def _ingest(desk: Desk, ask: verbs.Ingest, report: _Report) -> verbs.Ingested:
     node = desk.services.node
     with node.store.read() if ask.dry else node.store.write() as unit:
         actor = actor_of(desk, unit, ask)
         source = _source(unit, actor, ask)
     total = _Total(ask, sum(_size(path) for path in ask.paths))
-    with _report(ask) as tell:
-        for path in ask.paths:
-            total.add(path, _bring_in(desk, actor, source, ask, path, total, tell))
-    answer = total.answer(source, actor)
-    if ask.report:
-        _append(Path(ask.report), b'],"summary":' + msgspec.json.encode(answer) + b"}\n")
-    return answer
+    for path in ask.paths:
+        total.add(path, _bring_in(desk, actor, source, ask, path, total, report.tell))
+    return total.answer(source, actor)
 
 
 def _bring_in(
@@ -71,32 +77,60 @@ def _bring_in(
     chunks = total.chunks(Path(path))
     if form == readers.STIX:  # its objects are the producer's own bytes: there is no other original
         return ingesting.ingest(node, actor, source, chunks, progress, services.check, done)
-    read = _table_reader(desk, actor, source, ask, path, total) if form in readers.TABLES else None
+    read = _table_reader(desk, actor, source, ask, path, form, total) if form in readers.TABLES else None
     what = importing.Import(Path(path).name, form, read or readers.reader(form, Path(path).name), chunks)
     importing.bring_in(node, actor, source, what, done, progress=progress, check=services.check)
     return done
 
 
 def _table_reader(
-    desk: Desk, actor: Actor, source: ingesting.Source, ask: verbs.Ingest, path: str, total: _Total
+    desk: Desk, actor: Actor, source: ingesting.Source, ask: verbs.Ingest, path: str, form: str, total: _Total
 ) -> Reader:
-    """Return a reader by the mapping given, else by the one kept for the source, else by a guess, which is kept."""
-    store = desk.services.node.store
-    with store.read() as unit:
-        kept = importing.mapping(unit, actor.office_id, source.name)
+    """Return a reader by the mapping given, else by one kept for the source, else by a guess.
+
+    A mapping that was given is kept for the source's tables, or for its JSON, whichever it is about; a guess only for
+    tables that are laid out like this one, so that another is guessed anew.
+    """
     if ask.mapping:
         mapping = _mapping(Path(ask.mapping))
-    elif kept is not None:
-        mapping = decode(kept)
+        if not ask.dry:
+            with desk.services.node.store.write() as unit:
+                importing.put_mapping(unit, actor.office_id, source.name, encode(mapping))
+        return partial(read_table, mapping=mapping)
+    head = _head(Path(path))
+    found = guess(head, Path(path).name)
+    layout = _layout(head, found.mapping)
+    with desk.services.node.store.read() as unit:
+        given = importing.mapping(unit, actor.office_id, source.name)
+        guessed = importing.mapping(unit, actor.office_id, source.name, layout) if layout else None
+    is_json = form == "json" or found.mapping.form is not Form.DELIMITED
+    kept = given if given is not None and (decode(given).form is not Form.DELIMITED) is is_json else None
+    kept = kept or guessed or total.guessed.get(layout)
+    if kept is not None:
         total.mapping = ("read by the mapping that is kept for this source",)
+        return partial(read_table, mapping=decode(kept))
+    total.mapping = tuple(shown(found))
+    if layout:
+        total.guessed[layout] = encode(found.mapping)  # a dry run reads its next files as a real one would
+        if not ask.dry:
+            with desk.services.node.store.write() as unit:
+                importing.put_mapping(unit, actor.office_id, source.name, encode(found.mapping), layout)
+    return partial(read_table, mapping=found.mapping)
+
+
+def _layout(head: bytes, found: Mapping) -> str:
+    """Return what names a table's layout: its form and the digest of its titles; empty where it has none.
+
+    The titles of JSON are the paths of its records' fields. Without titles nothing tells two layouts apart.
+    """
+    if found.form is not Form.DELIMITED:
+        titles = [found.array, *sorted(str(column.at) for column in found.columns)]
+    elif found.header:
+        rows = Rows(lines_of(text_of([head], found.encoding)), found)
+        titles = [found.delimiter, *next((row.cells for row in rows if isinstance(row, Row)), [])]
     else:
-        found = guess(_head(Path(path)), Path(path).name)
-        mapping = found.mapping
-        total.mapping = tuple(shown(found))
-    if not ask.dry and encode(mapping) != kept:
-        with store.write() as unit:
-            importing.put_mapping(unit, actor.office_id, source.name, encode(mapping))
-    return partial(read_table, mapping=mapping)
+        return ""
+    return f"{found.form.value}/{hashlib.sha256(msgspec.json.encode(titles)).hexdigest()}"
 
 
 def _mapping(path: Path) -> Mapping:
@@ -151,6 +185,7 @@ class _Total:
         self.size = size
         self.bytes = 0
         self.mapping: tuple[str, ...] = ()
+        self.guessed: dict[str, bytes] = {}  # layout -> mapping
         self.forms: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._rules: Counter[str] = Counter()
@@ -210,31 +245,54 @@ def _shown(name: str, lost: Loss) -> verbs.LossShown:
     return verbs.LossShown(name, lost.where, lost.outcome.value, lost.rule, lost.reason)
 
 
+class _Report:
+    """The report file: every loss as it is met, because a report may be larger than memory, and the summary."""
+
+    def __init__(self, file: IO[bytes] | None) -> None:
+        self._file = file
+        self._before = b'{"losses":[\n'
+
+    def tell(self, name: str, lost: Loss) -> None:
+        """Write a loss."""
+        if self._file is not None:
+            self._file.write(self._before + msgspec.json.encode(_shown(name, lost)))
+            self._before = b",\n"
+
+    def end(self, answer: verbs.Ingested) -> None:
+        """Write the summary."""
+        if self._file is not None:
+            begin = self._before if self._before.startswith(b"{") else b""
+            self._file.write(begin + b'],"summary":' + msgspec.json.encode(answer) + b"}\n")
+
+
 @contextmanager
-def _report(ask: verbs.Ingest) -> Iterator[Callable[[str, Loss], None]]:
-    """Write every loss into the report file as it is met: a report may be larger than memory."""
+def _report(ask: verbs.Ingest) -> Iterator[_Report]:
     if not ask.report:
-        yield lambda _name, _lost: None
+        yield _Report(None)
         return
+    path = Path(ask.report)
+    for name in (*ask.paths, *([ask.mapping] if ask.mapping else [])):
+        if path.exists() and Path(name).exists() and path.samefile(name):
+            raise Misuse(f"the report would be written over {name}, which is to be read", hint="name another file")
+    with _beside(path) as file:
+        yield _Report(file)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file beside the one that is meant, which it becomes at the end: what fails leaves that one as it was."""
     try:
-        with Path(ask.report).open("wb") as file:
-            file.write(b'{"losses":[')
-            first = True
-
-            def tell(name: str, lost: Loss) -> None:
-                nonlocal first
-                file.write((b"\n" if first else b",\n") + msgspec.json.encode(_shown(name, lost)))
-                first = False
-
-            yield tell
-    except OSError as error:
-        raise Fault(f"{ask.report} cannot be written: {error.strerror}") from error
-
-
-def _append(path: Path, data: bytes) -> None:
-    try:
-        with path.open("ab") as file:
-            file.write(data)
+        path = path.resolve()
+        whole = path.exists() and not path.is_file()  # a pipe or a device is written to, and not replaced
+        partial = path if whole else path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                yield file
+            if not whole:
+                partial.replace(path)
+        finally:
+            if not whole:
+                partial.unlink(missing_ok=True)
     except OSError as error:
         raise Fault(f"{path} cannot be written: {error.strerror}") from error
 
@@ -247,40 +305,54 @@ def imports(desk: Desk, ask: verbs.Imports) -> verbs.ImportsShown:
     with desk.services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         found = importing.imports(unit, actor.office_id, ask.source)
-    return verbs.ImportsShown(
-        tuple(
-            verbs.ImportShown(
-                one.name, one.source, one.form, one.at, one.digest, one.bytes, one.read, one.kept, one.known,
-                one.refused, one.lost,
+        return verbs.ImportsShown(
+            tuple(
+                verbs.ImportShown(
+                    one.name, one.source, one.form, one.at, one.digest, one.bytes, one.read, one.kept, one.known,
+                    one.refused, one.lost, tuple(importing.statements(unit, one)),
+                )
+                for one in found
             )
-            for one in found
-        )
-    )  # fmt: skip
+        )  # fmt: skip
 
 
 def original(desk: Desk, ask: verbs.Original) -> verbs.OriginalWritten:
     """Write an original to a file, byte for byte as it came."""
     node = desk.services.node
-    if len(ask.digest) < DIGEST_CHARS_MIN:
-        raise Misuse(f"name at least {DIGEST_CHARS_MIN} characters of the digest", hint="`comity imports` lists them")
+    with node.store.read() as unit:
+        one = _fitting(unit, actor_of(desk, unit, ask).office_id, ask.digest)
+    with _beside(Path(ask.path)) as file:
+        file.writelines(importing.original(node, one))
+    return verbs.OriginalWritten(one.name, one.digest, one.bytes, ask.path)
+
+
+def erase(desk: Desk, ask: verbs.EraseOriginal) -> verbs.OriginalErased:
+    """Erase an original, under every source of the office that it came from."""
+    node = desk.services.node
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
-        fitting = [one for one in importing.imports(unit, actor.office_id) if one.digest.startswith(ask.digest)]
-    if not fitting:
-        raise NotFound(f"no original of {ask.digest!r} is held", hint="`comity imports` lists them")
+        one = _fitting(unit, actor.office_id, ask.digest)
+    parts = importing.erase(node, actor, one.digest, ask.basis, ask.reason)
+    return verbs.OriginalErased(one.name, one.digest, parts)
+
+
+def _fitting(unit: Unit, office: str, digest: str) -> importing.Imported:
+    """Return the import whose original's digest begins so."""
+    if len(digest) < DIGEST_CHARS_MIN:
+        raise Misuse(f"name at least {DIGEST_CHARS_MIN} characters of the digest", hint="`comity imports` lists them")
+    fitting = [one for one in importing.imports(unit, office) if one.digest.startswith(digest)]
     if len({one.digest for one in fitting}) > 1:
-        raise Conflict(f"several originals begin with {ask.digest!r}", hint="name more of the digest")
-    (one, *_) = fitting
-    try:
-        with Path(ask.path).open("wb") as file:
-            file.writelines(importing.original(node, one))
-    except OSError as error:
-        raise Fault(f"{ask.path} cannot be written: {error.strerror}") from error
-    return verbs.OriginalWritten(one.name, one.digest, one.bytes, ask.path)
+        raise Conflict(f"several originals begin with {digest!r}", hint="name more of the digest")
+    if fitting:
+        return fitting[0]
+    if any(gone.startswith(digest) for gone in importing.erased(unit, office)):
+        raise NotFound(f"the original of {digest!r} was erased", hint="its import stays on record, with the counts")
+    raise NotFound(f"no original of {digest!r} is held", hint="`comity imports` lists them")
 
 
 OPERATIONS: Final = (
     Operation(verbs.INGEST, ingest),
     Operation(verbs.IMPORTS, imports),
     Operation(verbs.ORIGINAL, original),
+    Operation(verbs.ERASE, erase),
 )

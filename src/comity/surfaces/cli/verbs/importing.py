@@ -84,6 +84,7 @@ class ImportShown(msgspec.Struct, frozen=True):
     known: int
     refused: int
     lost: dict[str, int]
+    statements: tuple[str, ...] = ()  # the parts of the original, each as `<origin>#<index>`
 
 
 class ImportsShown(msgspec.Struct, frozen=True):
@@ -108,6 +109,23 @@ class OriginalWritten(msgspec.Struct, frozen=True):
     path: str
 
 
+class EraseOriginal(Ask, frozen=True):
+    """An original, by the beginning of its digest, that is to be erased, and the legal basis."""
+
+    digest: str
+    basis: str
+    reason: str = ""
+
+
+class OriginalErased(msgspec.Struct, frozen=True):
+    """An original was erased; what was made of it is erased by itself."""
+
+    name: str
+    digest: str
+    parts: int
+
+
 INGEST: Final = Verb("importing/ingest", Ingest, Ingested, signs=True)
 IMPORTS: Final = Verb("importing/imports", Imports, ImportsShown)
 ORIGINAL: Final = Verb("importing/original", Original, OriginalWritten)
+ERASE: Final = Verb("importing/erase", EraseOriginal, OriginalErased, signs=True)

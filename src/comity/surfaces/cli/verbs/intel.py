@@ -79,7 +79,7 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What is known of one value, on one line."""
 
     asked: str
-    state: str  # current, expired, revoked, retracted, unknown or unread
+    state: str  # current, expired, revoked, superseded, retracted, unknown or unread
     kind: str = ""
     value: str = ""  # as it was read
     party: str = ""
