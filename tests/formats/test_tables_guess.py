@@ -295,6 +295,7 @@ def test_a_wide_table_without_values_is_guessed_and_given_up(cell: bytes) -> Non
 
 
 @given(NOISE, st.sampled_from(["", "x.tsv", "\0"]))
+@example(b",sep=;\n192.0.2.1 192.0.2.1", "")  # fewer titles than cells
 def test_any_bytes_are_guessed_and_read(data: bytes, name: str) -> None:
     found = guess(data, name)
     assert 0 <= found.confidence <= 100

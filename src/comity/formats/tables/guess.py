@@ -182,7 +182,7 @@ def _delimited(text: str, name: str, encoding: str, reasons: list[Reason]) -> Gu
     named = header and len({words.title(each) for each in titles if each.strip()}) == len(titles)
     cells = [
         columns.Cells(
-            titles[at].strip() if named else at + 1,
+            titles[at].strip() if named and at < len(titles) else at + 1,
             titles[at].strip() if at < len(titles) else "",
             [text for row in rows[header:] if at < len(row) and (text := row[at].strip())],
         )
