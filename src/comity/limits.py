@@ -141,6 +141,16 @@ PDF_TEXT_CHARS_MAX: Final = 33_554_432  # characters of text of one PDF
 PDF_PAGE_OPERATIONS_MAX: Final = 200_000  # operators and operands of one page: a dense one has ten thousand
 PDF_OPERATIONS_MAX: Final = 4_000_000  # operators of all pages: five hundred dense ones, half a minute
 
+MAIL_BYTES_MAX: Final = 33_554_432  # bytes of one message: mail servers commonly take 25 to 50 MB
+MAIL_PARTS_MAX: Final = 256  # parts of one message; a report with its attachments has a dozen
+MAIL_DEPTH_MAX: Final = 12  # parts within parts; a mail forwarded six times reaches it
+MAIL_FIELDS_MAX: Final = 1_024  # header fields read of one message: each hop adds a few
+MAIL_HEADER_CHARS_MAX: Final = 1_024  # characters of one field's text that are kept
+MAIL_NAME_CHARS_MAX: Final = 255  # characters of a file's or a field's name: what file systems take
+MAIL_ADDRESSES_MAX: Final = 256  # addresses read of one field
+MAIL_REFERENCES_MAX: Final = 64  # message ids of a thread: programs cut the middle out of longer ones
+MAIL_TEXT_CHARS_MAX: Final = 4_194_304  # characters of a message's own text; a longer one is an attachment
+
 TOKENS_MAX: Final = 1_024  # tokens of this party's own programs, with those that ended within 90 days
 TOKEN_DAYS_MAX: Final = 730  # days a token may hold: what nobody renews in two years nobody knows of any more
 API_BODY_BYTES_MAX: Final = 8_388_608  # bytes of a request's JSON: 10,000 long URLs take about 2 MB

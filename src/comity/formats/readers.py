@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from comity.errors import Misuse
 from comity.formats import csaf, iodef, openioc
 from comity.formats.convert import Loss, Made, Reader
+from comity.formats.mail.reading import read as read_mail
 from comity.formats.misp.read import read as read_misp
 from comity.formats.rules import sigma, suricata, yara
 from comity.formats.stix import upgrade
@@ -53,7 +54,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "snort": Form("Snort rules", (), partial(suricata.read, language="snort")),
     "table": Form("CSV and other tables, one value a row", (".csv", ".tsv"), read_table),
     "json": Form("JSON lines, or an array of records", (), read_table),
-    "text": Form("plain text, e.g. a report or a mail", (), read_text),
+    "mail": Form("a mail message with its header", (".eml",), read_mail),
+    "text": Form("plain text, e.g. a report", (), read_text),
     "html": Form("a page of HTML", (".html", ".htm"), read_html),
     "pdf": Form("a document in PDF", (".pdf",), read_pdf),
 }
@@ -71,6 +73,12 @@ _CSAF: Final = re.compile(rb'"csaf_version"\s*+:')
 _STIX20: Final = re.compile(rb'"spec_version"\s*+:\s*+"2\.0"')
 _STIX21: Final = re.compile(
     rb'"(?:spec_version"\s*+:\s*+"2\.1"|id"\s*+:\s*+"[a-z0-9-]{3,50}--[0-9a-fA-F]{8}-)|"objects"\s*+:'
+)
+# Three header fields on end, one of them of those that every message has (RFC 5322 §3.6).
+_MAIL: Final = re.compile(
+    rb"(?:From [^\r\n]{1,200}\r?\n)?(?=(?:.{0,8000}\n)?(?i:from|date|message-id|received|return-path):)"
+    rb"(?:[!-9;-~]{1,77}:[^\r\n]{0,2000}\r?\n(?:[ \t][^\r\n]{0,2000}\r?\n){0,20}){3}",
+    re.DOTALL,
 )
 _JSON_STARTS: Final = (b"{", b"[")
 
@@ -92,6 +100,8 @@ def recognise(head: bytes, name: str) -> str:
         return _of_json(head)
     if start.startswith(b"<"):
         return _of_markup(head)
+    if name.lower().endswith(".eml") or _MAIL.match(start):
+        return "mail"
     for form, pattern in (("sigma", _SIGMA), ("yara", _YARA), ("suricata", _SURICATA)):
         if pattern.search(head):
             return form

@@ -65,6 +65,15 @@ def read_html(chunks: Iterable[bytes], context: Context, *, title: str = "") -> 
     yield from findings.reports()
 
 
+def shown(markup: str) -> str:
+    """Return the text that a page of a bounded size shows."""
+    page = _Page()
+    for start in range(0, len(markup), _FEED_CHARS):
+        page.read(markup[start : start + _FEED_CHARS])
+    page.end()
+    return page.taken()
+
+
 def _charset(head: bytes) -> str:
     found = _CHARSET.search(head)
     name = found[1].decode("ascii").lower() if found else ""

@@ -24,6 +24,7 @@ from comity.formats.stix.report import bounded
 from comity.formats.text.scan import Sighted, scan
 from comity.formats.text.values import ATTACK
 from comity.limits import REPORT_REFS_MAX, STIX_NAME_CHARS_MAX, TEXT_BYTES_MAX, TEXT_VALUES_MAX
+from comity.vocab import Tlp
 
 _LOCAL_ENDINGS: Final = ("local", "localhost", "lan", "internal", "intranet", "home.arpa", "localdomain", "corp")
 _PROFILES: Final = frozenset(
@@ -125,6 +126,7 @@ class Findings:
     counts: Counter[str] = field(default_factory=Counter)
     attack: list[str] = field(default_factory=list)  # ids of ATT&CK that no object of STIX stands for without its name
     full: bool = False
+    tlp: Tlp | None = None  # that the text bears; None: the source's default is the marking
 
     def named(self, parts: Iterable[str]) -> Iterator[str]:
         """Pass a text on; its first line with a word in it names the report where nothing else does."""
@@ -180,7 +182,8 @@ class Findings:
 
     def _object(self, kind: str, *content: str, **properties: Any) -> dict[str, Any]:
         properties["created_by_ref"] = self.context.creator
-        return object_(kind, ident(kind, self.context, *content), self.context.at * 1_000_000, **properties)
+        at = self.context.at * 1_000_000
+        return object_(kind, ident(kind, self.context, *content), at, tlp=self.tlp, **properties)
 
     def _attack(self, one: Sighted, place: str) -> Made | Loss:
         """An id of a technique or group is an object; of software and tactics only the id is known, not what it is."""
