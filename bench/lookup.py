@@ -19,6 +19,7 @@ import msgspec
 from bench import feed
 from bench.feed import Feed
 from bench.measure import Report, Watch, arguments, best, calibrate, peak_megabytes, size
+from comity.boot.collecting import collect_rarely
 from comity.node import correlating, ingest, knowing
 from comity.node.ports import Unit
 from comity.node.queries import Found
@@ -112,6 +113,7 @@ def read(one: Inhabitant, unit: Unit, picks: Sequence[int]) -> None:
 def main() -> int:
     options = arguments("Rates of look-ups.", objects=QUICK, full=FULL).parse_args()
     count = size(options)
+    collect_rarely()  # as the program itself does
     report = Report(f"{count:,} indicators held", calibrate())
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         world = filled(Path(folder), count)

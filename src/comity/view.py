@@ -28,6 +28,7 @@ class View:
     The first column is always `position`. `by` names the columns of each index; `clustered` views are
     stored in the order of (key columns, position), others by position alone. A view for look-ups is
     clustered by one key and `with_header`: the store keeps beside each row which header its entry has.
+    `hashed` says that an integer key is a piece of a digest.
     """
 
     name: str
@@ -35,8 +36,9 @@ class View:
     clustered: tuple[str, ...] = ()
     by: tuple[tuple[str, ...], ...] = ()
     with_header: bool = False
+    hashed: bool = False
 
     @property
     def scattered(self) -> bool:
         """Say whether new rows go to random places: keys of bytes are digests and uuids."""
-        return bool(self.clustered) and dict(self.columns)[self.clustered[0]] is ViewKind.BLOB
+        return bool(self.clustered) and (self.hashed or dict(self.columns)[self.clustered[0]] is ViewKind.BLOB)

@@ -64,7 +64,7 @@ def age(home: Path, version: bytes | None) -> None:
     """Leave the store as another version would: without this one's rows, and with its own word or none."""
     with opened(home) as machine, machine.services.node.store.write() as unit:
         unit.views.clear(intel.OBSERVABLE)
-        unit.views.clear(intel.UUID)
+        unit.views.clear(intel.STATED)
         if version is None:
             unit.documents.delete(SETTINGS, rebuild.VIEWS_VERSION)
         else:

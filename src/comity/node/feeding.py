@@ -96,12 +96,15 @@ def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[
 
     Others cannot supersede: who states somebody else's id does not speak for them.
     """
-    newer: dict[bytes, list[tuple[int, int]]] = {}
-    for at, uuid, modified in unit.views.find_many(intel.UUID, "uuid", sorted({row[1] for row in rows})):
-        newer.setdefault(uuid, []).append((modified, at))  # type: ignore[arg-type]  # of the view's own columns
+    numbers = {row[0]: intel.object_number(row[1]) for row in rows}
+    several = unit.views.differing(intel.STATED, "modified", sorted(set(numbers.values())))
+    newer: dict[int, list[tuple[int, int]]] = {}
+    stated: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
+    for at, number, modified in stated:
+        newer.setdefault(number, []).append((modified, at))
     found: set[int] = set()
-    for at, uuid, _, modified, *_ in rows:
-        later = [other for when, other in newer.get(uuid, ()) if when > modified]
+    for at, _, _, modified, *_ in rows if newer else ():
+        later = [other for when, other in newer.get(numbers[at], ()) if when > modified]
         if later:
             said = _sayer(node, unit, at)
             found.update([at] if any(_sayer(node, unit, other) == said for other in later) else ())

@@ -228,8 +228,8 @@ def _stated(queries: Queries, unit: Unit, actor: Actor, ident: str) -> Iterator[
 def _standing(queries: Queries, unit: Unit, actor: Actor, told: dict[int, Witness]) -> set[int]:
     """Return which entries hold the newest version of their object that the same source states, not revoked."""
     rows = unit.views.find_many(intel.OBJECT, "position", list(told))
-    uuids = list({row[1] for row in rows})
-    others = [row[0] for row in unit.views.find_many(intel.UUID, "uuid", uuids)]
+    numbers = list({intel.object_number(bytes(row[1])) for row in rows})  # type: ignore[arg-type]  # bytes, as declared
+    others = [row[0] for row in unit.views.find_many(intel.STATED, "object", numbers)]
     if len(others) > len(rows):
         rows = unit.views.find_many(intel.OBJECT, "position", others)
     newest: dict[tuple[Value, ...], tuple[int, list[int]]] = {}

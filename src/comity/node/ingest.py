@@ -305,7 +305,8 @@ PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed
 
 def _unknown(node: Node, unit: Unit, origin: Source, good: Sequence[_Good], done: Ingested) -> list[_Good]:
     """Leave out what this office has from this source already, byte for byte (also within the batch)."""
-    rows = unit.views.find_many(intel.UUID, "uuid", sorted({one.facts.uuid for one in good}))
+    numbers = {intel.object_number(one.facts.uuid) for one in good}
+    rows = unit.views.find_many(intel.STATED, "object", sorted(numbers))
     held = _held(node, unit, origin, good, rows) if rows else set()
     kept: list[_Good] = []
     seen: set[bytes] = set()
@@ -322,11 +323,12 @@ def _held(
     node: Node, unit: Unit, origin: Source, good: Sequence[_Good], rows: Sequence[tuple[Value, ...]]
 ) -> set[bytes]:
     """Return the digests of what this office has from this source of the objects of a batch, each read once."""
-    dated = {(one.facts.uuid, one.facts.modified) for one in good if not one.timeless}
-    timeless = {one.facts.uuid for one in good if one.timeless}
+    number = intel.object_number
+    dated = {(number(one.facts.uuid), one.facts.modified) for one in good if not one.timeless}
+    timeless = {number(one.facts.uuid) for one in good if one.timeless}
     held: set[bytes] = set()
-    for at, uuid, modified in rows:
-        is_dated, is_timeless = (uuid, modified) in dated, uuid in timeless
+    for at, stated, modified in rows:
+        is_dated, is_timeless = (stated, modified) in dated, stated in timeless
         if not is_dated and not is_timeless:
             continue
         body = _body(node, unit, origin, int(at or 0))

@@ -20,7 +20,7 @@ from comity.canon import Instant
 from comity.formats import observables
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place
-from comity.node.queries import Found, Queries, Said, Witness, said
+from comity.node.queries import Found, Meant, Queries, Said, Witness, said
 from comity.statement import Marking
 
 
@@ -64,28 +64,19 @@ SIGHTINGS_COUNTED_MAX: Final = 10_000  # of one value, this party's own first: a
 
 def known(queries: Queries, unit: Unit, actor: Actor, texts: Sequence[str], at: Instant) -> list[Known]:
     """Return what is known of each of many values, in their order."""
-    found = queries.lookup_many(unit, actor, texts)
-    meant = [observables.keyed(text) for text in texts]
+    meant = list(map(observables.keyed, texts))
+    found = queries.lookup_meant(unit, actor, meant)
     seen = _seen(queries, unit, actor, [one[0] for each in meant for one in each])
-    newest = _newest(queries, unit, actor, found)
+    newest = queries.newest(unit, actor, sorted({one.object for each in found for one in each}))
     return [
         _known(text, each, told, sum([seen[one[0]] for one in each]) if seen else 0, newest, at)
         for text, each, told in zip(texts, meant, found, strict=True)
     ]
 
 
-def _newest(queries: Queries, unit: Unit, actor: Actor, found: Sequence[Sequence[Found]]) -> Newest:
-    """Return the newest versions of the objects found, where they have several."""
-    places = {one.object: one.witnesses[0].position for each in found for one in each}
-    if not places:
-        return {}
-    rows = unit.views.find_many(intel.OBJECT, "position", sorted(places.values()))
-    return queries.newest(unit, actor, sorted({row[1] for row in rows if isinstance(row[1], bytes)}))
-
-
 def _known(
     text: str,
-    meant: Sequence[tuple[bytes, str, str]],
+    meant: Meant,
     found: Sequence[Found],
     sightings: int,
     newest: Newest,

@@ -203,6 +203,9 @@ class Views(Protocol):
     def find_many(self, view: View, column: str, values: Sequence[Value]) -> Sequence[tuple[Value, ...]]:
         """Return the rows whose `column` is any of `values`, at hundreds of thousands a second."""
 
+    def differing(self, view: View, column: str, keys: Sequence[Value]) -> Sequence[Value]:
+        """Return which of `keys` have rows that differ in an integer `column`, by the view's first clustered column."""
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
 

@@ -7,9 +7,7 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +32,7 @@ READINGS_KEPT: Final = 65_536  # class readings in memory, a few hundred bytes e
 
 Ident = tuple[int, int, int]  # of a class of entries: log, header, standing
 Readings = dict[Ident, "Reading"]
+Meant = Sequence[tuple[bytes, str, str]]  # what one text means: key, kind and value of each reading
 Said = tuple[int, str, str, str]  # number of an object; party, office and source that speak of it
 
 
@@ -154,7 +153,10 @@ class Queries:
 
     def lookup_many(self, unit: Unit, actor: Actor, texts: Sequence[str]) -> list[Sequence[Found]]:
         """Return what is known of each of many values, in their order."""
-        meant = list(map(observables.keyed, texts))
+        return self.lookup_meant(unit, actor, list(map(observables.keyed, texts)))
+
+    def lookup_meant(self, unit: Unit, actor: Actor, meant: Sequence[Meant]) -> list[Sequence[Found]]:
+        """Return what is known of each of many values as `observables.keyed` reads them, in their order."""
         keys = [one[0] for each in meant for one in each]
         told = self._told(unit, actor, unit.lookups.many(intel.OBSERVABLE, keys))
         return [
@@ -253,8 +255,7 @@ class Queries:
         if "#" in name and "/" in name.partition("#")[0]:
             places = [self.parse_place(unit, name)]
         elif "--" in name:
-            uuid = intel.uuid_of(name)
-            places = [int(row[0] or 0) for row in unit.views.find_many(intel.UUID, "uuid", [uuid])]
+            places = [found for found, _ in _stated(unit, name)]
         else:
             places = [w.position for found in self.lookup(unit, actor, name) for w in found.witnesses]
         found = [w for at in sorted(set(places)) if (w := self.witness_at(unit, actor, at)) is not None]
@@ -282,14 +283,13 @@ class Queries:
 
     def versions(self, unit: Unit, actor: Actor, ident: str) -> list[Found]:
         """Return every version held of a STIX object, newest first, each with its witnesses."""
-        uuid = intel.uuid_of(ident)
         groups: dict[object, tuple[tuple[Any, ...], list[Witness]]] = {}
-        places = [row[0] for row in unit.views.find_many(intel.UUID, "uuid", [uuid])]
+        places = [found for found, _ in _stated(unit, ident)]
         for row in unit.views.find_many(intel.OBJECT, "position", places):
             witness = self.witness_at(unit, actor, int(row[0] or 0))
             if witness is not None:
                 groups.setdefault(row[2:], (row, []))[1].append(witness)
-        number = intel.object_number(uuid)
+        number = intel.object_number(intel.uuid_of(ident))
         found = [
             Found(b"", number, code, modified, until, flags, tuple(told))
             for (_, _, code, modified, until, flags), told in groups.values()
@@ -341,34 +341,39 @@ class Queries:
                 if fits and (code is None or types.get(brief.position) == code):
                     yield brief.position, header
 
-    def newest(self, unit: Unit, actor: Actor, uuids: Sequence[bytes]) -> dict[Said, list[Found]]:
+    def newest(self, unit: Unit, actor: Actor, numbers: Sequence[int]) -> dict[Said, list[Found]]:
         """Return for objects that have several versions the newest that each sayer has: what its statements say.
 
         Only what this office may read counts, and what somebody stands by. By sayer, for nobody replaces another's
         word: who states somebody else's id with a later date does not speak for them.
         """
-        rows: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.UUID, "uuid", uuids)
-        stated = Counter(map(itemgetter(1), rows))
-        dated: dict[bytes, dict[int, list[int]]] = {}
-        for at, uuid, modified in rows if len(stated) < len(rows) else ():  # most objects are stated once
-            if stated[uuid] > 1:
-                dated.setdefault(uuid, {}).setdefault(modified, []).append(at)
+        several = unit.views.differing(intel.STATED, "modified", numbers)  # most objects have one version
+        if not several:
+            return {}
+        dated: dict[int, dict[int, list[int]]] = {}
+        rows: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
+        for at, number, modified in rows:
+            dated.setdefault(number, {}).setdefault(modified, []).append(at)
         chosen: dict[int, Witness] = {}
         for versions in dated.values():
             last: dict[Said, int] = {}
-            for modified in sorted(versions, reverse=True) if len(versions) > 1 else ():
+            for modified in sorted(versions, reverse=True):
                 for at in versions[modified]:
                     one = self.witness_at(unit, actor, at)
                     if one is not None and not one.retracted and last.setdefault(said(0, one), modified) == modified:
                         chosen[at] = one
         found: dict[Said, list[Found]] = {}
-        facts: Sequence[tuple[Any, ...]] = (
-            unit.views.find_many(intel.OBJECT, "position", list(chosen)) if chosen else ()
-        )
+        facts: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.OBJECT, "position", list(chosen))
         for at, uuid, code, modified, until, flags in facts:
             number, one = intel.object_number(uuid), chosen[at]
             found.setdefault(said(number, one), []).append(Found(b"", number, code, modified, until, flags, (one,)))
         return found
+
+
+def _stated(unit: Unit, ident: str) -> list[tuple[int, int]]:
+    """Return (position, modified) of every entry that states an object, by its STIX id. Raises `Malformed`."""
+    rows = unit.views.find_many(intel.STATED, "object", [intel.object_number(intel.uuid_of(ident))])
+    return [(int(row[0] or 0), int(row[2] or 0)) for row in rows]
 
 
 def said(number: int, witness: Witness) -> Said:

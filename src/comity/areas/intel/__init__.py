@@ -16,8 +16,8 @@ from comity.areas.intel.columns import (
     OBSERVABLE,
     REVOKED,
     SIGHTING,
+    STATED,
     STIX_TYPES,
-    UUID,
     confidence_of,
     object_number,
     type_code,
@@ -29,7 +29,7 @@ from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_o
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
 
 NAME: Final = "intel"
-VERSION: Final = 8  # of these views: a store folded by another version is folded again
+VERSION: Final = 9  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",
@@ -40,8 +40,8 @@ __all__ = [
     "OBSERVABLE",
     "REVOKED",
     "SIGHTING",
+    "STATED",
     "STIX_TYPES",
-    "UUID",
     "VERSION",
     "VIEWS",
     "Checker",

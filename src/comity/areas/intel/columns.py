@@ -23,10 +23,15 @@ OBJECT: Final = View(
         ("flags", ViewKind.INTEGER),
     ),
 )
-UUID: Final = View(
-    "intel_uuid",
-    (("position", ViewKind.INTEGER), ("uuid", ViewKind.BLOB), ("modified", ViewKind.INTEGER)),
-    clustered=("uuid",),
+STATED: Final = View(
+    "intel_stated",
+    (
+        ("position", ViewKind.INTEGER),
+        ("object", ViewKind.INTEGER),  # see `object_number`
+        ("modified", ViewKind.INTEGER),
+    ),
+    clustered=("object",),
+    hashed=True,
 )
 # What a look-up answers stands in the row itself: a value is found in one tree.
 OBSERVABLE: Final = View(

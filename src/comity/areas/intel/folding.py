@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from comity import canon
 from comity.areas.intel.bodies import Sighting
-from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, UUID, object_number
+from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, object_number
 from comity.areas.intel.edges import EDGE, edge_rows
 from comity.areas.intel.objects import Facts, check_many
 from comity.areas.intel.questions import ANSWER, QUESTION, question_key, read_answer, read_question, refs_of
@@ -20,7 +20,7 @@ from comity.formats.stix.report import Refusal
 from comity.statement import INTEL_ANSWER, INTEL_OBJECT, INTEL_QUESTION, INTEL_RELAY, INTEL_SIGHTING, Header
 from comity.view import Row, View
 
-VIEWS: Final = (OBJECT, UUID, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE)  # in the order of `Folded`
+VIEWS: Final = (OBJECT, STATED, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE)  # in the order of `Folded`
 ASKING: Final = frozenset({INTEL_QUESTION, INTEL_ANSWER})  # stated in accords only, and folded where they stand
 
 
@@ -36,7 +36,7 @@ class Folded(NamedTuple):
     """The rows of a batch, and what could not be folded: (position, reason)."""
 
     objects: list[Row]
-    uuids: list[Row]
+    stated: list[Row]
     observables: list[Row]
     sightings: list[Row]
     questions: list[Row]
@@ -94,9 +94,9 @@ def rows(folded: Folded, position: int, facts: Facts) -> None:
     """Add the rows of one checked object."""
     uuid, code, modified, until, flags, _, keys, _, edges = facts
     folded.objects.append((position, uuid, code, modified, until, flags))
-    folded.uuids.append((position, uuid, modified))
+    number = object_number(uuid)
+    folded.stated.append((position, number, modified))
     if keys:
-        number = object_number(uuid)
         folded.observables.extend([(position, key, number, code, modified, until, flags) for key in keys])
     if edges:
         folded.edges.extend(edge_rows(position, edges))

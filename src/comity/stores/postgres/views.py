@@ -68,6 +68,14 @@ class PostgresViews:
         sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE {_column(view, column)} = ANY(%s::{kind})"
         return self._connection.execute(sql, (list(values),)).fetchall()
 
+    def differing(self, view: View, column: str, keys: Sequence[Value]) -> Sequence[Value]:
+        """Return which of `keys` have rows that differ in an integer `column`."""
+        key = view.clustered[0]
+        kind, told = ARRAYS[view.columns[_place(view, key)][1]], _column(view, column)
+        where = f'"{key}" = ANY(%s::{kind}) GROUP BY "{key}" HAVING min({told}) < max({told})'
+        sql = f'SELECT "{key}" FROM {table(view)} WHERE {where}'
+        return [row[0] for row in self._connection.execute(sql, (list(keys),)).fetchall()]
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[Row]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
         sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE position BETWEEN %s AND %s ORDER BY position LIMIT %s"

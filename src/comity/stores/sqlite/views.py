@@ -102,6 +102,16 @@ class SqliteViews:
                 found += self._connection.execute(sql, (chunk,)).fetchall()
         return found
 
+    def differing(self, view: View, column: str, keys: Sequence[Value]) -> Sequence[Value]:
+        """Return which of `keys` have rows that differ in an integer `column`."""
+        key = view.clustered[0]
+        rows = " UNION ALL ".join(
+            f"SELECT {_column(view, column)} AS told FROM {name} WHERE {key} = asked.value" for name in tables(view)
+        )
+        # No row is made for a key whose rows agree, and nothing is sorted: most keys have one row.
+        sql = f"SELECT value FROM carray(?) asked WHERE (SELECT min(told) < max(told) FROM ({rows}))"
+        return [row[0] for chunk in _arrays(keys) for row in self._connection.execute(sql, (chunk,))]
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
         return self._by_position(view, "position BETWEEN ? AND ?", (first, last), limit)

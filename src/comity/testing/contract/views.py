@@ -106,6 +106,19 @@ class ViewsContract:
             with raises(Misuse):
                 unit.views.find_many(VALUES, "colour", [1])
 
+    def test_keys_whose_rows_differ_are_told(self, store: Store) -> None:
+        keys = [bytes([n]) * 16 for n in range(5)]
+        rows: list[Row] = [(0, keys[0], 7, "a"), (1, keys[0], 7, "b"), (2, keys[1], 7, "a"), (3, keys[1], 8, "a")]
+        rows += [(4, keys[2], 7, "a"), (5, keys[3], None, "a"), (6, keys[3], 7, "a")]
+        with store.write() as unit:
+            unit.views.put(KEYS, rows[:3])
+            unit.views.arrange(KEYS)
+            unit.views.put(KEYS, rows[3:])
+            assert list(unit.views.differing(KEYS, "until", [*keys, keys[1]])) == [keys[1]]
+            assert list(unit.views.differing(KEYS, "until", [])) == []
+            with raises(Misuse):
+                unit.views.differing(KEYS, "colour", keys)
+
     def test_a_clustered_view_keeps_one_row_per_key_and_position(self, store: Store) -> None:
         rows = [(1, "o1", "b", 5), (1, "o2", "b", 6), (2, "o1", "b", 7), (2, "o1", "c", 7)]
         with store.write() as unit:
