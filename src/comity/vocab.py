@@ -62,6 +62,16 @@ BY_REQUEST_ONLY: Final = frozenset({Use.INVESTIGATION, Use.INTELLIGENCE, Use.ATT
 """Uses that only a formal request granted by the author opens."""
 
 
+class Channel(StrEnum):
+    """By what a correspondent takes part."""
+
+    TAXII = "taxii"
+    MISP = "misp"
+    MAIL = "mail"
+    WEB = "web"
+    FEED = "feed"
+
+
 class Purpose(StrEnum):
     """Why a decision is asked for: what the audience will do with it mechanically."""
 

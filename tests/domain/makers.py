@@ -185,6 +185,7 @@ AUDIENCES = tuple(
         audience(ref),
         audience(ref, person="alice"),
         audience(ref, correspondent="bank"),
+        audience(ref, correspondent="ada", individual=True),
         audience(ref, correspondent="isac", client=False, communities=frozenset({"three-shores"})),
     )
 )

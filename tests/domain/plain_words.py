@@ -170,7 +170,8 @@ def _by_label(s: Showing) -> str:
         sayings = [(s.said.marking.tlp, s.said.marking.to), *((n.tlp, n.to) for n in _narrows(s))]
         red = [names for tlp, names in sayings if tlp is Tlp.RED]
         named = all(s.to.name in (names or s.said.marking.to) for names in red)
-        return "" if s.to.person and not s.to.correspondent and (named or consented) else "RED, and not a named person"
+        human = s.to.individual if s.to.correspondent else s.to.person
+        return "" if human and (named or consented) else "RED, and not a named person"
     if label is Tlp.AMBER_STRICT and s.to.correspondent and not consented:
         return "AMBER+STRICT, and not the office"
     if label is Tlp.AMBER and s.to.correspondent and not (own_client or consented):

@@ -71,6 +71,7 @@ AUDIENCES = tuple(
         audience(ref),
         audience(ref, person="alice"),
         audience(ref, correspondent="bank"),
+        audience(ref, correspondent="ada", individual=True),
         audience(ref, correspondent="lab", client=False, communities=frozenset({SHORES})),
         audience(ref, correspondent="press", client=False),
     )

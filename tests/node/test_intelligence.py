@@ -16,9 +16,9 @@ from comity.formats import observables
 from comity.formats.stix import schemas
 from comity.formats.stix.report import Refusal
 from comity.limits import INGEST_BATCH_BYTES_MAX, STATEMENT_BYTES_MAX
-from comity.node import acting, books, exporting, ingest, parties, rebuild
+from comity.node import acting, books, correspondents, exporting, ingest, rebuild
 from comity.node.actor import Actor
-from comity.node.releases import Correspondent
+from comity.node.correspondents import Correspondent
 from comity.node.sharing import Offer
 from comity.policy import Release, Withholding
 from comity.statement import STIX_MEDIA, Header, Marking, encode_header
@@ -203,7 +203,7 @@ def test_only_its_office_acts_on_a_record(world: World, one: Inhabitant) -> None
 def test_an_export_is_decided_recorded_and_byte_exact(world: World, one: Inhabitant) -> None:
     world.collect(one, [indicator(), indicator(b"192.0.2.9", uuid=UUID.replace(b"1", b"3"))], amber())
     office = str(one.actor.office)
-    parties.put_correspondent(one.node, one.actor, Correspondent(office, "bank", "XA", Tlp.AMBER.value, client=True))
+    correspondents.register(one.node, one.actor, Correspondent(office, "bank", "XA", Tlp.AMBER.value, client=True))
     with one.store.read() as unit:
         places = [at for at, _ in one.services.queries.home_objects(unit, source="", type_="", after=0)]
         to = one.services.releases.audience(unit, f"{office}~bank")

@@ -18,9 +18,9 @@ from comity.errors import Misuse, NotFound, Refused
 from comity.node import books, holdings, views, witness
 from comity.node.accords import Accords
 from comity.node.actor import Actor
-from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Log, Unit, place
+from comity.node.spans import runs
 from comity.policy import parse_audience
 from comity.vocab import Held
 

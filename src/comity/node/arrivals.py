@@ -94,6 +94,7 @@ class Arrivals:
             for index, each in enumerate(new, start):
                 if each.held is Held.PAYLOAD:
                     unit.entries.fill(log.id, index, each)
+                    self._node.standings += 1  # what is released may be more than it was
             self._fold(unit, log, taken)
             if unit.spans.about(log.origin, start, start + len(entries)):
                 folding.restand(self._node, unit, Span(log.origin, start, start + len(entries)))
@@ -107,6 +108,7 @@ class Arrivals:
             for each in new:
                 if each.held is Held.PAYLOAD:
                     unit.entries.fill(log.id, index, each)
+                    self._node.standings += 1  # what is released may be more than it was
             self._fold(unit, log, taken)
         return self._kept(taken, 0, refused)
 

@@ -15,7 +15,6 @@ from comity.canon import Instant
 from comity.errors import ComityError, Fault, Refused
 from comity.limits import RULE_RUNS_MAX, RULE_SECONDS, RULE_SECONDS_MIN
 from comity.node.actor import Actor
-from comity.node.folding import runs
 from comity.node.ports import Unit, place, position
 from comity.node.rules import (
     WIDER,
@@ -36,6 +35,7 @@ from comity.node.rules import (
 from comity.node.services import Services
 from comity.node.sharing import BATCH, Shared
 from comity.node.sources import SCHEDULE
+from comity.node.spans import runs
 from comity.node.warnings import WarningLists, flagged_at
 from comity.party import OfficeRef
 from comity.statement import Marking

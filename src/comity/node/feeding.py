@@ -22,9 +22,9 @@ from comity.formats import observables
 from comity.formats.observables import Observable
 from comity.formats.sensors.item import Item
 from comity.formats.stix import observe
-from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
+from comity.node.spans import runs
 from comity.statement import INTEL_RELAY, Marking
 from comity.vocab import Held
 

@@ -17,10 +17,10 @@ from comity.canon import Instant, OfficeId
 from comity.errors import Conflict, Misuse, NotFound
 from comity.node import books
 from comity.node.actor import Actor
+from comity.node.correspondents import CORRESPONDENTS
 from comity.node.feeding import Sieve
 from comity.node.node import Node
 from comity.node.ports import Unit
-from comity.node.releases import CORRESPONDENTS
 
 FEEDS: Final = "feed"  # shelf: digest of the secret -> Feed
 SECRET_BYTES: Final = 32
@@ -98,8 +98,7 @@ def tag(unit: Unit, feed: Feed, at: Instant) -> str:
     told.update(str(at // EDITION_SECONDS).encode())
     for log in unit.logs.all():
         told.update(f"\n{log.origin} {log.size} {log.state}".encode())
-    for name, data in unit.documents.all(CORRESPONDENTS):
-        told.update(name.encode() + hashlib.sha256(data).digest())
+    told.update(unit.documents.get(CORRESPONDENTS, feed.to) or b"")
     return told.hexdigest()[:32]
 
 

@@ -21,9 +21,10 @@ from comity.areas import intel
 from comity.canon import OfficeId, Origin
 from comity.errors import ComityError, Malformed
 from comity.limits import ORIGIN_BYTES_MAX
-from comity.node import views, wording
+from comity.node import deliveries, views, wording
 from comity.node.node import Node, note
 from comity.node.ports import Log, LogState, Unit, place, position
+from comity.node.spans import runs
 from comity.statement import INTEL_RELAY, Header, is_act
 from comity.vocab import Held, Priority
 
@@ -218,7 +219,9 @@ def _erase(node: Node, unit: Unit, log: Log, start: int, end: int) -> None:
             for entry in entries
             if entry.header is not None and entry.body is not None
         ]
-        folded = intel.fold([item for one in held for item in _items(node, unit, log, one)])
+        items = [item for one in held for item in _items(node, unit, log, one)]
+        deliveries.keep_names(unit, log, first, [(item.position, item.body) for item in items])
+        folded = intel.fold(items)
         for view, rows in folded.by_view():
             unit.views.delete(view, rows)
         wording.forget(node, unit, entries)
@@ -267,17 +270,6 @@ def _targets(unit: Unit, log: Log, start: int, end: int) -> list[tuple[Log, int,
             log_id, index = place(int(row[0] or 0))
             indexes.setdefault(log_id, []).append(index)
     return [(unit.logs.get(log_id), s, e) for log_id, found in indexes.items() for s, e in runs(found)]
-
-
-def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return indexes as ascending runs (start, end)."""
-    found: list[tuple[int, int]] = []
-    for index in sorted(set(indexes)):
-        if found and found[-1][1] == index:
-            found[-1] = (found[-1][0], index + 1)
-        else:
-            found.append((index, index + 1))
-    return found
 
 
 def _owed(node: Node, unit: Unit, span: Span, act: AboutStatements) -> list[Due]:

@@ -47,7 +47,7 @@ Thing = Piece | Made | Refusal | Loss
 """What a reader or a splitter gives: an object, or why there is none."""
 
 _OBJECTS: Final = (Piece, Made)
-_ROOM: Final = STATEMENT_BYTES_MAX - STATEMENT_HEADER_BYTES_MAX - 1  # bytes of a body that fits under any header
+ROOM: Final = STATEMENT_BYTES_MAX - STATEMENT_HEADER_BYTES_MAX - 1  # bytes of a body that fits under any header
 _DIGEST_BYTES: Final = 16  # of SHA-256: nobody finds two bodies with the same
 _REPEATS: Final = "beyond what a dry run remembers: repeats of it are counted as new"
 
@@ -118,6 +118,8 @@ def put_source(unit: Unit, actor: Actor, name: str, marking: Marking | None, not
     statement_name = name.strip()
     if not statement_name or len(statement_name) > 200 or "\n" in statement_name:
         raise Misuse("a source has a name of 1 to 200 characters on one line")
+    if statement_name.startswith("~"):
+        raise Misuse("a name that begins with ~ is a correspondent's", hint="`comity party correspondent source`")
     key = f"{actor.office_id}/{statement_name}"
     known = unit.documents.get(SOURCES, key)
     before = msgspec.json.decode(known, type=Source) if known else Source(statement_name, actor.office_id)
@@ -232,7 +234,7 @@ def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], headers: _
             done.refuse(thing)
             continue
         answer = next(following)
-        if not isinstance(answer, Refusal) and len(thing.data) > _ROOM:
+        if not isinstance(answer, Refusal) and len(thing.data) > ROOM:
             answer = _fitting(thing.data, answer, headers)
         made = isinstance(thing, Made)
         if not isinstance(answer, Refusal):

@@ -1,4 +1,4 @@
-"""Parties: this one's card, other parties' cards, correspondents.
+"""Parties: this one's card, and other parties' cards.
 
 Rules: a stranger's card waits until a person has compared its twelve words by voice; a successor of a
 known card is taken when the known root, or the root it announced, signed it; anything else is refused
@@ -10,19 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from comity import canon, party
 from comity.acts import Rotate
 from comity.canon import OfficeId, PartyId
-from comity.errors import Misuse, NotFound, Refused, Theirs
+from comity.errors import Misuse, NotFound, Theirs
 from comity.node import books
 from comity.node.actor import Actor
 from comity.node.node import CARDS, HISTORY, Node, note
 from comity.node.ports import LogState, Unit
-from comity.node.releases import CORRESPONDENTS, Correspondent
 from comity.party import SignedCard
-from comity.policy import parse_audience
 
 PENDING: Final = "card-pending"
 EVIDENCE_BYTES_MAX: Final = 65_536
@@ -137,28 +133,6 @@ def announce(node: Node, actor: Actor) -> None:
                 version = books.version_of_last(unit, log.origin)
                 draft = books.act_draft(node, actor.office_id, act, version=version)
                 books.state(node, unit, log.origin, version, [draft])
-
-
-def put_correspondent(node: Node, actor: Actor, correspondent: Correspondent) -> str:
-    """Register an organisation without a node, under accepted terms and a ceiling; return its audience name."""
-    name = f"{correspondent.office}~{correspondent.name}"
-    office, _, short = parse_audience(name)
-    if office != actor.office:
-        raise Refused(f"{actor.office} registers its own correspondents, not those of {office}")
-    if not short:
-        raise Misuse("a correspondent has a short name")
-    canon.slug(short, what="a correspondent")
-    with node.writing() as unit:
-        unit.documents.put(CORRESPONDENTS, name, msgspec.json.encode(correspondent))
-        node.epoch += 1
-        body = {"correspondent": name, "ceiling": correspondent.ceiling, "terms": correspondent.terms}
-        books.record(node, unit, actor.office_id, "home.correspondent", body)
-    return name
-
-
-def correspondents(unit: Unit) -> list[Correspondent]:
-    """Return every registered correspondent."""
-    return [msgspec.json.decode(data, type=Correspondent) for _, data in unit.documents.all(CORRESPONDENTS)]
 
 
 def offices(unit: Unit, node: Node) -> Sequence[OfficeId]:

@@ -9,7 +9,6 @@ asked, is on the home log with its findings and the runs it covers, before the b
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -19,32 +18,19 @@ from comity import canon, policy
 from comity.acts import Standing
 from comity.canon import Instant, OfficeId, PartyId
 from comity.errors import Malformed, NotFound
-from comity.node import books
+from comity.node import books, correspondents
 from comity.node.accords import Accords
 from comity.node.actor import Actor
-from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Log, Unit, place
+from comity.node.spans import joined, runs, without
 from comity.party import OfficeRef
 from comity.policy import Audience, Decision, Facts, Release, Terms
 from comity.statement import Header, is_act
-from comity.vocab import Held, Purpose, Tlp
+from comity.vocab import Held, Purpose
 
 KIND: Final = "home.release"
 CLASSES_KEPT: Final = 65_536  # decisions kept in memory: some 500 bytes each
-CORRESPONDENTS: Final = "correspondent"
-
-
-class Correspondent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An organisation without a node, under accepted terms and a ceiling, as an office registered it."""
-
-    office: str  # `<party>/<office>`
-    name: str
-    jurisdiction: str
-    ceiling: str
-    client: bool = False
-    communities: tuple[str, ...] = ()
-    terms: str = ""
 
 
 class Judged(NamedTuple):
@@ -174,19 +160,10 @@ class Releases:
         card.office(office.office)
         if not correspondent:
             return Audience(office, card.jurisdiction, person=person, purpose=purpose)
-        data = unit.documents.get(CORRESPONDENTS, name)
-        if data is None:
+        known = correspondents.by_audience(unit, name)
+        if known is None:
             raise NotFound(f"{name} is not registered", hint="`comity party correspondent` registers it with a ceiling")
-        known = msgspec.json.decode(data, type=Correspondent)
-        return Audience(
-            office,
-            known.jurisdiction,
-            correspondent=correspondent,
-            client=known.client,
-            communities=frozenset(known.communities),
-            ceiling=Tlp(known.ceiling),
-            purpose=purpose,
-        )
+        return correspondents.audience(known, self._node.now(), purpose)
 
     def readable(self, unit: Unit, log: Log, which: Class, actor: Actor) -> Judged | None:
         """Return the decision that lets an office of this party read, or None for its own records."""
@@ -215,7 +192,7 @@ class Releases:
             header = unit.entries.header(which.header_id)
             findings = _findings(judged)
             digest = hashlib.sha256(canon.encode(findings)).digest()
-            spans = _without(runs(indexes), self._recorded.get((to, log.origin, digest), ()))
+            spans = without(runs(indexes), self._recorded.get((to, log.origin, digest), ()))
             if spans:
                 name = "acts" if is_act(self._node.header(header).kind) else canon.digest(header)
                 lines.append(_Line(name, spans, findings))
@@ -233,34 +210,7 @@ class Releases:
         for _, judged, indexes in decided:
             digest = hashlib.sha256(canon.encode(_findings(judged))).digest()
             known = self._recorded.setdefault((to, log.origin, digest), [])
-            known[:] = _with(known, runs(indexes))
-
-
-def _with(known: Sequence[tuple[int, int]], new: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the runs of both, joined where they touch."""
-    found: list[tuple[int, int]] = []
-    for start, end in sorted([*known, *new]):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
-
-
-def _without(runs_: Sequence[tuple[int, int]], known: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return what of some runs is in none of the known ones (ascending, apart)."""
-    found: list[tuple[int, int]] = []
-    for start, end in runs_:
-        at = start
-        for begin, stop in known[max(0, bisect_right(known, (start, start)) - 1) :]:
-            if begin >= end:
-                break
-            if begin > at:
-                found.append((at, begin))
-            at = max(at, stop)
-        if at < end:
-            found.append((at, end))
-    return found
+            known[:] = joined([*known, *runs(indexes)])
 
 
 def _findings(judged: Judged) -> list[dict[str, object]]:

@@ -22,11 +22,11 @@ from comity.limits import RULES_MAX
 from comity.node import books
 from comity.node.actor import Actor
 from comity.node.arrivals import wider
-from comity.node.folding import runs
 from comity.node.node import Node
 from comity.node.ports import Log, Unit, place, position
 from comity.node.services import Services
 from comity.node.sharing import ANONYMOUS, BATCH, Offer
+from comity.node.spans import runs
 from comity.node.warnings import WarningLists, flagged_at
 from comity.policy import Decision, Release, parse_audience
 from comity.statement import INTEL_OBJECT, Header, Marking

@@ -10,8 +10,11 @@ from comity.node.accords import Accords
 from comity.node.asking import Asking
 from comity.node.explaining import Explaining
 from comity.node.node import Node
+from comity.node.openings import Openings
+from comity.node.owing import Owing
 from comity.node.queries import Queries
 from comity.node.releases import Releases
+from comity.node.seeing import Seeing
 from comity.node.serving import Serving
 from comity.node.sharing import Sharing
 from comity.node.syncing import Syncing
@@ -28,6 +31,8 @@ class Services:
     explaining: Explaining
     sharing: Sharing
     asking: Asking
+    seeing: Seeing
+    owing: Owing
     serving: Serving
     syncing: Syncing
     check: Checker  # how what comes in is checked
@@ -38,6 +43,7 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
     accords = Accords(node)
     releases = Releases(node, accords)
     queries = Queries(node, accords, releases)
+    openings = Openings(node, releases)
     return Services(
         node=node,
         accords=accords,
@@ -46,6 +52,8 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
         explaining=Explaining(node, accords, releases, queries),
         sharing=Sharing(node, accords, releases),
         asking=Asking(node, accords, releases, queries),
+        seeing=Seeing(node, openings, queries),
+        owing=Owing(node, openings, queries),
         serving=Serving(node, accords, releases),
         syncing=Syncing(node, accords),
         check=check,

@@ -26,11 +26,12 @@ from comity.node import anonymising, books, folding, views
 from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.arrivals import wider
-from comity.node.folding import PASSED_KIND, Passed, runs
+from comity.node.folding import PASSED_KIND, Passed
 from comity.node.node import Node
 from comity.node.ports import Entry, Log, Unit, place
 from comity.node.releases import Releases
 from comity.node.serving import tree
+from comity.node.spans import runs
 from comity.party import OfficeRef
 from comity.policy import Finding, Release
 from comity.statement import INTEL_OBJECT, INTEL_RELAY, RELAY_MEDIA, Header, Marking, Relayed

@@ -31,7 +31,8 @@ def tlp(case: Case) -> Finding:
 
 
 def _red(case: Case) -> tuple[bool, str]:
-    if not case.to.person or case.to.correspondent:
+    is_person = case.to.individual if case.to.correspondent else bool(case.to.person)
+    if not is_person:
         return False, "named persons only, and this is not a person"
     named = case.to.name in case.marking.to or case.consented
     return named, "this person is named" if named else "this person is not named"

@@ -67,6 +67,7 @@ class Audience:
     person: str = ""
     correspondent: str = ""
     client: bool = False  # a correspondent that is a client or constituent of its office
+    individual: bool = False  # a correspondent that is a person
     communities: frozenset[str] = frozenset()  # declared communities a correspondent belongs to
     ceiling: Tlp = Tlp.CLEAR  # what a correspondent's accepted terms allow; offices have the accord's
     purpose: Purpose = Purpose.READ

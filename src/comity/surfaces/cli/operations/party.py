@@ -7,10 +7,10 @@ from typing import Final
 from comity import party
 from comity.canon import PartyId
 from comity.errors import Malformed, Misuse, Refused
+from comity.node import correspondents as register_
 from comity.node import generations, parties
 from comity.node.node import Node
 from comity.node.ports import LogState, Unit
-from comity.node.releases import Correspondent
 from comity.party import Card, SignedCard
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import one_of
@@ -134,10 +134,10 @@ def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
     ceiling = one_of(Tlp, ask.ceiling, what="a TLP label").value
-    name = parties.put_correspondent(
+    name = register_.register(
         node,
         actor,
-        Correspondent(
+        register_.Correspondent(
             str(actor.office),
             ask.name,
             ask.jurisdiction,
@@ -153,7 +153,7 @@ def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:
 def correspondents(desk: Desk, ask: Nothing) -> verbs.CorrespondentsShown:
     """Return every registered correspondent."""
     with desk.services.node.store.read() as unit:
-        found = parties.correspondents(unit)
+        found = register_.correspondents(unit, actor_of(desk, unit, ask))
     return verbs.CorrespondentsShown(
         tuple(
             verbs.CorrespondentShown(

@@ -1,0 +1,51 @@
+"""Runs of indexes as sorted pairs (start, end): joined, cut, compared."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+Run = tuple[int, int]
+
+
+def joined(runs: Iterable[Run]) -> list[Run]:
+    """Return the same indexes as few ascending runs as can be."""
+    found: list[Run] = []
+    for start, end in sorted(runs):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
+
+
+def without(runs: Iterable[Run], known: Sequence[Run]) -> list[Run]:
+    """Return what of some runs is in none of the known ones (ascending, apart)."""
+    found: list[Run] = []
+    for start, end in runs:
+        at = start
+        for begin, stop in known[max(0, bisect_right(known, (start, start)) - 1) :]:
+            if begin >= end:
+                break
+            if begin > at:
+                found.append((at, begin))
+            at = max(at, stop)
+        if at < end:
+            found.append((at, end))
+    return found
+
+
+def both(runs: Sequence[Run], known: Sequence[Run]) -> list[Run]:
+    """Return what is in some runs and in the known ones (ascending, apart)."""
+    return without(runs, without(runs, known))
+
+
+def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return indexes as ascending runs (start, end)."""
+    found: list[tuple[int, int]] = []
+    for index in sorted(set(indexes)):
+        if found and found[-1][1] == index:
+            found[-1] = (found[-1][0], index + 1)
+        else:
+            found.append((index, index + 1))
+    return found
