@@ -15,7 +15,7 @@ FIRST, SECOND = "198.51.100.1", "198.51.100.2"
 
 def ready(node: Node, **more: Any) -> str:
     """Register a correspondent, take an indicator in, make a list; return its path."""
-    node.perform("party/add-correspondent", name="grid", jurisdiction="XA", ceiling="AMBER", client=True)
+    node.perform("correspondent/add", name="grid", jurisdiction="XA", ceiling="AMBER", client=True)
     take(node, indicator(FIRST, 1))
     made = node.perform("feed/create", name="block", to=TO, form="list-ip", warned=True, **more)
     path: str = made["path"]
@@ -83,7 +83,7 @@ def test_the_secret_is_kept_nowhere(node: Node) -> None:
 
 
 def test_a_list_holds_only_what_its_audience_may_have(node: Node) -> None:
-    node.perform("party/add-correspondent", name="grid", jurisdiction="XA", ceiling="GREEN", client=True)
+    node.perform("correspondent/add", name="grid", jurisdiction="XA", ceiling="GREEN", client=True)
     take(node, indicator(FIRST, 1))
     body = json.dumps(indicator(SECOND, 2)).encode()
     got = node.send("POST", "/api/v1/ingest?source=secret&tlp=RED", node.token(), body, Content_Type=STIX)

@@ -112,7 +112,7 @@ def register(node: Node, actor: Actor, correspondent: Correspondent) -> str:
         raise Refused(f"{actor.office} registers its own correspondents, not those of {office}")
     if not short:
         raise Misuse("a correspondent has a short name")
-    _check(correspondent)
+    check(correspondent)
     with node.writing() as unit:
         known = unit.documents.get(CORRESPONDENTS, name)
         if known is None and len(unit.documents.all(CORRESPONDENTS, f"{office}~")) >= CORRESPONDENTS_MAX:
@@ -121,7 +121,8 @@ def register(node: Node, actor: Actor, correspondent: Correspondent) -> str:
     return name
 
 
-def _check(one: Correspondent) -> None:
+def check(one: Correspondent) -> None:
+    """Refuse what no correspondent can be. Raises `Misuse` or `Malformed`."""
     canon.slug(one.name, what="a correspondent")
     if not any(one.ceiling == label.value for label in Tlp):
         raise Misuse(f"{one.ceiling!r} is not a TLP label", hint=", ".join(label.value for label in Tlp))
@@ -131,6 +132,8 @@ def _check(one: Correspondent) -> None:
         if len(text) > TITLE_CHARS_MAX or not text.isprintable():
             raise Misuse(f"a name or title has at most {TITLE_CHARS_MAX} printable characters on one line")
     for allowed in one.channels:
+        if allowed.channel is Channel.FILE:
+            raise Misuse("a file is handed over by a person: there is nothing to allow")
         if len(allowed.addresses) > CHANNEL_ADDRESSES_MAX:
             raise Misuse(f"a channel has at most {CHANNEL_ADDRESSES_MAX} addresses (CHANNEL_ADDRESSES_MAX)")
         if max(len(allowed.pgp), len(allowed.smime)) > CHANNEL_CERTIFICATE_BYTES_MAX:
@@ -190,7 +193,7 @@ def change(node: Node, actor: Actor, name: str, what: str = "changed", **changes
         raise Misuse("name, office, state and party are not changed by hand")
     with node.writing() as unit:
         one = msgspec.structs.replace(get(unit, actor, name), **changes)
-        _check(one)
+        check(one)
         put(node, unit, actor, one, what)
         return one
 

@@ -254,6 +254,15 @@ def spki_digest(der: bytes) -> str:
     return hashlib.sha256(spki).hexdigest()
 
 
+def troubles(node: Node, unit: Unit) -> list[tuple[str, str]]:
+    """Return what people should look at, and what to do: a name and an advice, without what only an office may see."""
+    now = node.now()
+    found = [msgspec.json.decode(data, type=Credential) for _, data in unit.documents.all(CREDENTIALS)]
+    roaming = [one for one in found if one.roams and one.holds(now) and one.used + DAY > now]
+    advice = "`comity party correspondent login list` shows from where; `login revoke` ends it"
+    return [(f"credential {one.id} was used from several networks within a day", advice) for one in roaming]
+
+
 # -- keeping ------------------------------------------------------------------------
 
 

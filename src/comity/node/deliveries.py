@@ -114,6 +114,13 @@ def told(unit: Unit, audience: str, channel: Channel, places: Sequence[int], wor
                 _forget_names(unit, log, number)
 
 
+def knows(unit: Unit, audience: str, channel: Channel, at: int, word: str) -> bool:
+    """Say whether a correspondent was told by a channel that this word holds of an entry."""
+    log_id, index = place(at)
+    data = unit.documents.get(LEDGER, _key(audience, channel, unit.logs.get(log_id).origin, index // BLOCK))
+    return data is not None and bool(both([(index, index + 1)], _blocks.decode(data).words.get(word, ())))
+
+
 def blocks(unit: Unit, audience: str, channel: Channel | None = None) -> Iterator[tuple[Channel, Origin, int, Block]]:
     """Yield what is known of a correspondent, by channel, log and block."""
     prefix = f"{audience} {channel.value} " if channel else f"{audience} "

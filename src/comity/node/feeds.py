@@ -27,6 +27,7 @@ SECRET_BYTES: Final = 32
 NAME_CHARS_MAX: Final = 64
 FEEDS_MAX: Final = 1_000  # of one office
 EDITION_SECONDS: Final = 3_600  # after which a list is made anew though nothing changed: validity runs out
+USER: Final = "feed:"  # what begins the name of who acts when a list is fetched
 FEED_KIND: Final = "home.feed"
 
 
@@ -48,7 +49,7 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def user(self) -> str:
         """Return who acts when it is fetched, as records name it."""
-        return f"feed:{self.name}"
+        return f"{USER}{self.name}"
 
 
 def create(node: Node, unit: Unit, actor: Actor, feed: Feed) -> tuple[Feed, str]:

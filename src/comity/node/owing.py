@@ -78,6 +78,13 @@ class Owing:
             for word, places in words.items():
                 deliveries.told(unit, who.audience, channel, places, word)
 
+    def state(self, unit: Unit, who: Correspondent, channel: Channel, at: int) -> str:
+        """Return "" while an entry stands as it was first given, else whether a correspondent was told: told, owed."""
+        word = self._openings.word(unit, who, at)
+        if not word:
+            return ""
+        return "told" if deliveries.knows(unit, who.audience, channel, at, word) else "owed"
+
     def _all(self, unit: Unit, who: Correspondent, channel: Channel) -> Iterator[Owed]:
         for _, origin, _, block in deliveries.blocks(unit, who.audience, channel):
             log = unit.logs.find(origin)

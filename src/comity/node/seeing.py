@@ -15,7 +15,7 @@ from comity import canon
 from comity.areas import intel
 from comity.errors import Misuse, NotFound
 from comity.limits import SEEN_PAGE_BYTES_MAX, SEEN_PAGE_OBJECTS_MAX, SEEN_SCAN_ENTRIES_MAX
-from comity.node import deliveries, openings, views
+from comity.node import correspondents, deliveries, openings, views
 from comity.node.correspondents import Correspondent
 from comity.node.deliveries import BLOCK, Grade
 from comity.node.node import Node
@@ -106,6 +106,23 @@ class Seeing:
             # One answer for "none" and "not for you".
             raise NotFound(f"no object {ident} is held here")
         return sorted(named, key=lambda one: one.added)
+
+    def given(self, audience: str, channel: Channel, grade: Grade, places: Sequence[int]) -> None:
+        """Note that what was decided elsewhere (an export, a list) was given to a correspondent; before it leaves."""
+        with self._node.store.write() as unit:
+            who = correspondents.by_audience(unit, audience)
+            if who is None:
+                raise NotFound(f"{audience} is not registered")
+            words: dict[str, list[int]] = {}
+            by_log: dict[int, list[int]] = {}
+            for at in places:
+                by_log.setdefault(place(at)[0], []).append(place(at)[1])
+            for log_id, indexes in by_log.items():
+                for start, end in runs(indexes):
+                    for index, word in self._openings.words(unit, who, unit.logs.get(log_id), start, end).items():
+                        words.setdefault(word, []).append(position(log_id, index))
+            for word, some in words.items():
+                deliveries.note(self._node, unit, audience, channel, grade, some, word)
 
     def give(self, who: Correspondent, channel: Channel, grade: Grade, seen: Sequence[Seen]) -> None:
         """Note that objects were sent to, fetched or acknowledged by a correspondent; before they leave."""

@@ -49,6 +49,7 @@ TAKEN: Final = "taken"  # at once: its terms ask for nobody's acceptance
 ID_BYTES: Final = 8
 NAME_CHARS_MAX: Final = 200
 EVIDENCE_BYTES_MAX: Final = 65_536
+WAITS_SECONDS: Final = 86_400  # after which the operator is told
 
 
 class Answer(NamedTuple):
@@ -392,3 +393,15 @@ def _source_of(node: Node, who: Correspondent) -> Source:
 
 def _waiting(unit: Unit, audience: str) -> list[Submission]:
     return [msgspec.json.decode(data, type=Submission) for _, data in unit.documents.all(INBOX, f"{audience} ")]
+
+
+def troubles(node: Node, unit: Unit) -> list[tuple[str, str]]:
+    """Return what waits too long, by office and without naming who sent it, and what to do."""
+    old: dict[str, int] = {}
+    for _, data in unit.documents.all(INBOX):
+        one = msgspec.json.decode(data, type=Submission)
+        if one.at + WAITS_SECONDS < node.now():
+            office = one.audience.partition("~")[0]
+            old[office] = old.get(office, 0) + 1
+    advice = "`comity inbox list`"
+    return [(f"{count} submissions wait for {office} for over a day", advice) for office, count in old.items()]

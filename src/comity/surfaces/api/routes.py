@@ -13,7 +13,18 @@ import msgspec
 from comity.limits import API_LOOKUP_VALUES_MAX, API_VALUES_MAX
 from comity.surfaces.api import shapes
 from comity.surfaces.api.shapes import NoQuery
-from comity.surfaces.cli.verbs import Ask, Verb, asking, correlating, importing, intel, node, release
+from comity.surfaces.cli.verbs import (
+    Ask,
+    Verb,
+    asking,
+    correlating,
+    correspondent,
+    importing,
+    inbox,
+    intel,
+    node,
+    release,
+)
 
 BASE: Final = "/api/v1"
 VERSIONS: Final = ("v1",)
@@ -91,6 +102,14 @@ ROUTES: Final = (
     _post("/questions", "ask", "Ask the members of an accord.", asking.ASK),
     _get("/questions/{question}/answers", "listAnswers", "All answers as one picture.", asking.ANSWERS),
     _post("/questions/{question}/answers", "answer", "Answer a question, or decline it.", asking.ANSWER),
+    _get("/correspondents", "listCorrespondents", "The office's correspondents.", correspondent.LIST),
+    _get(
+        "/correspondents/{name}", "getCorrespondent", "One of them: receipts, and what it is owed.", correspondent.SHOW
+    ),
+    _get("/inbox", "listInbox", "What correspondents sent, waiting or settled.", inbox.LIST, shapes.InboxQuery),
+    _get("/inbox/{id}", "getSubmission", "One submission, with its bytes while it waits.", inbox.SHOW),
+    _post("/inbox/{id}/accept", "acceptSubmission", "Take it in, as the correspondent's own.", inbox.ACCEPT),
+    _post("/inbox/{id}/refuse", "refuseSubmission", "Keep it out, with the reason.", inbox.REFUSE),
     _get("/log", "listLogs", "The logs that this node writes or follows.", node.LOGS),
     _get("/log/checkpoint", "getCheckpoint", "A log's newest signed checkpoint.", node.CHECKPOINT, shapes.OriginQuery),
     _get("/log/receipts", "listReceipts", "Who has witnessed this party's logs, up to where.", node.RECEIPTS),

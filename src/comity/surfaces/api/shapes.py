@@ -68,6 +68,12 @@ class QuestionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class InboxQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Submissions that wait, or those that were settled."""
+
+    settled: bool = False
+
+
 class OriginQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A log by its origin."""
 

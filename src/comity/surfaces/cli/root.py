@@ -22,6 +22,7 @@ _AT: Final = "comity.surfaces.cli.commands."
 COMMANDS: Final = {
     "init": (f"{_AT}init:init", "Make this party's node in an empty directory."),
     "party": (f"{_AT}party:party", "Cards, the twelve words, keys, correspondents."),
+    "inbox": (f"{_AT}inbox:inbox", "What correspondents sent: look, accept, refuse."),
     "accord": (f"{_AT}accord:accord", "Draft, review, sign, exchange and amend accords."),
     "ingest": (f"{_AT}importing:ingest", "Bring intelligence in: STIX, MISP, tables, reports, rules …"),
     "imports": (f"{_AT}importing:imports", "What was imported, what was lost of it, and the originals."),

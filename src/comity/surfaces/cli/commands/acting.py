@@ -87,11 +87,26 @@ def compliance(session: Session, names: tuple[str, ...]) -> None:
     """Show who holds your objects, and who has answered the newest act about them.
 
     complied: it has the act and keeps to it. holds-the-act: it has it, the bytes are not gone yet. witnessed: it has
-    signed for your log up to the act. silent: nothing was heard.
+    signed for your log up to the act. silent: nothing was heard. Correspondents have no log: what stands beside them
+    (sent, fetched, acknowledged) is this node's own word.
     """
     found = session.ask(verbs.COMPLIANCE, verbs.Compliance(names=names, **session.who))
-    session.put(
-        found, answer_lines(session, found.answers) or ["They were stated in no accord: nobody has them from you."]
+    lines = [*answer_lines(session, found.answers), *_given_lines(session, found.given)]
+    session.put(found, lines or ["They were stated in no accord: nobody has them from you."])
+
+
+def _given_lines(session: Session, given: Sequence[verbs.GivenShown]) -> list[str]:
+    """Return which correspondents have it, as aligned lines."""
+    return columns(
+        (
+            f"  {g.correspondent}{f' ({g.party})' if g.party else ''}",
+            g.grade,
+            f"by {g.channel}",
+            {"owed": "to be told still", "told": "told", "": ""}[g.told],
+            session.time(g.last),
+            g.statement,
+        )
+        for g in given
     )
 
 

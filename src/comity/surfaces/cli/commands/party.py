@@ -23,7 +23,10 @@ COMMANDS: Final = {
     "list": (f"{_AT}list_", "Parties known here, and cards that wait."),
     "show": (f"{_AT}show", "One party's card."),
     "rotate": (f"{_AT}rotate", "Replace a key of this party."),
-    "correspondent": (f"{_AT}correspondent", "Organisations without a node."),
+    "correspondent": (
+        "comity.surfaces.cli.commands.correspondent:correspondent",
+        "Organisations and persons without a node.",
+    ),
 }
 party = Lazy("party", COMMANDS, help="Cards, the twelve words, keys, correspondents.", context_settings=SETTINGS)
 
@@ -121,55 +124,6 @@ def rotate(session: Session, key: str, stolen: bool) -> None:
 
 
 # -- correspondents ------------------------------------------------------------------
-
-correspondent = Lazy(
-    "correspondent",
-    {
-        "add": (f"{_AT}add_correspondent", "Register one, with the terms it accepted."),
-        "list": (f"{_AT}list_correspondents", "Those registered here."),
-    },
-    help="Organisations that take part without a node: by mail, feed or file.",
-    context_settings=SETTINGS,
-)
-
-
-@command(
-    "add",
-    example="comity party correspondent add grid-operator --jurisdiction XA --ceiling AMBER --client "
-    '--terms "letter of 2026-03-01"',
-)
-@click.argument("name", metavar="NAME")
-@click.option("--jurisdiction", required=True, help="Under whose law it is.")
-@click.option("--ceiling", required=True, metavar="TLP", help="The strictest label it may be given.")
-@click.option("--client", is_flag=True, help="It is a client or constituent of your office (TLP:AMBER).")
-@click.option("--community", "communities", multiple=True, help="A declared community it belongs to (TLP:GREEN).")
-@click.option("--terms", default="", help="What it accepted, and when.")
-def add_correspondent(
-    session: Session, name: str, jurisdiction: str, ceiling: str, client: bool, communities: tuple[str, ...], terms: str
-) -> None:
-    """Register an organisation without a node under your office, with a ceiling and the terms it accepted."""
-    done = session.ask(
-        verbs.ADD_CORRESPONDENT,
-        verbs.AddCorrespondent(
-            name=name,
-            jurisdiction=jurisdiction,
-            ceiling=ceiling,
-            client=client,
-            communities=communities,
-            terms=terms,
-            **session.who,
-        ),
-    )
-    session.put(done, done_lines(done))
-
-
-@command("list", example="comity party correspondent list")
-def list_correspondents(session: Session) -> None:
-    """List the correspondents registered here."""
-    found = session.ask(verbs.CORRESPONDENTS, Nothing(**session.who))
-    rows = [(c.audience, f"up to TLP:{c.ceiling}", c.jurisdiction, c.terms) for c in found.correspondents]
-    session.put(found, columns(rows) or ["No correspondent is registered."])
-
 
 # -- lines ---------------------------------------------------------------------------
 

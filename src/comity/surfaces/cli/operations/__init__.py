@@ -12,6 +12,8 @@ from comity.surfaces.cli.desk import AnyOperation, Desk
 
 SUBJECTS: Final = (
     "party",
+    "correspondent",
+    "inbox",
     "accord",
     "importing",
     "intel",

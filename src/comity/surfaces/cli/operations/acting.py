@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from comity.acts import Narrow
 from comity.canon import Origin
-from comity.node import acting
+from comity.node import acting, correspondents, deliveries
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
@@ -68,7 +68,26 @@ def compliance(desk: Desk, ask: verbs.Compliance) -> verbs.Answered:
     with desk.services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         places = {at for name in ask.names for at in _own_places(desk, unit, actor, name)}
-        return verbs.Answered(_answers(desk, unit, sorted(places)))
+        return verbs.Answered(_answers(desk, unit, sorted(places)), _given(desk, unit, actor, sorted(places)))
+
+
+def _given(desk: Desk, unit: Unit, actor: Actor, places: Sequence[int]) -> tuple[verbs.GivenShown, ...]:
+    """Return which correspondents of the actor's office were given statements, and whether they know what holds."""
+    found: list[verbs.GivenShown] = []
+    for at in places:
+        log_id, index = place(at)
+        for one in deliveries.holders(unit, at):
+            known = correspondents.by_audience(unit, one.audience)
+            if known is None or known.office != str(actor.office):
+                continue  # another office's correspondents are not shown
+            told = desk.services.owing.state(unit, known, one.channel, at)
+            statement = f"{unit.logs.get(log_id).origin}#{index}"
+            found.append(
+                verbs.GivenShown(
+                    one.audience, known.party, statement, one.channel.value, one.grade.value, told, one.last
+                )
+            )
+    return tuple(found)
 
 
 def _own_places(desk: Desk, unit: Unit, actor: Actor, name: str) -> list[int]:

@@ -7,17 +7,14 @@ from typing import Final
 from comity import party
 from comity.canon import PartyId
 from comity.errors import Malformed, Misuse, Refused
-from comity.node import correspondents as register_
 from comity.node import generations, parties
 from comity.node.node import Node
 from comity.node.ports import LogState, Unit
 from comity.party import Card, SignedCard
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.operations.choosing import one_of
 from comity.surfaces.cli.verbs import Done, Nothing
 from comity.surfaces.cli.verbs import party as verbs
 from comity.surfaces.cli.words import fingerprint_of, words_of
-from comity.vocab import Tlp
 
 KEYS: Final = ("log", "witness", "request", "root")
 
@@ -128,42 +125,6 @@ def _own_stems(unit: Unit) -> list[str]:
     return [stem for stem, (_, state) in newest.items() if state is not LogState.CLOSED]
 
 
-def add_correspondent(desk: Desk, ask: verbs.AddCorrespondent) -> Done:
-    """Register an organisation without a node under the actor's office."""
-    node = desk.services.node
-    with node.store.read() as unit:
-        actor = actor_of(desk, unit, ask)
-    ceiling = one_of(Tlp, ask.ceiling, what="a TLP label").value
-    name = register_.register(
-        node,
-        actor,
-        register_.Correspondent(
-            str(actor.office),
-            ask.name,
-            ask.jurisdiction,
-            ceiling,
-            ask.client,
-            tuple(sorted(ask.communities)),
-            ask.terms,
-        ),
-    )
-    return Done(f"{name} is registered up to TLP:{ceiling}", str(actor))
-
-
-def correspondents(desk: Desk, ask: Nothing) -> verbs.CorrespondentsShown:
-    """Return every registered correspondent."""
-    with desk.services.node.store.read() as unit:
-        found = register_.correspondents(unit, actor_of(desk, unit, ask))
-    return verbs.CorrespondentsShown(
-        tuple(
-            verbs.CorrespondentShown(
-                f"{c.office}~{c.name}", c.jurisdiction, c.ceiling, c.client, c.communities, c.terms
-            )
-            for c in found
-        )
-    )
-
-
 def shown(signed: SignedCard, state: str) -> verbs.PartyShown:
     """Return a card as people read it."""
     known = signed.card
@@ -201,6 +162,4 @@ OPERATIONS: Final = (
     Operation(verbs.LIST, list_),
     Operation(verbs.SHOW, show),
     Operation(verbs.ROTATE, rotate),
-    Operation(verbs.ADD_CORRESPONDENT, add_correspondent),
-    Operation(verbs.CORRESPONDENTS, correspondents),
 )

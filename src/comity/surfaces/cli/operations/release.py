@@ -22,8 +22,10 @@ from comity.formats.sensors.item import REASONS, About, Item, Skipped
 from comity.formats.sensors.table import WRITERS
 from comity.node import exporting, feeding
 from comity.node.actor import Actor
+from comity.node.deliveries import Grade
 from comity.node.exporting import Exported
 from comity.node.feeding import Sieve, Sifted
+from comity.node.feeds import USER as FEED_USER
 from comity.node.ports import Unit, place
 from comity.node.sharing import ANONYMOUS, Offer, Shared
 from comity.node.warnings import FlaggedPlaces, flagged_at
@@ -34,7 +36,7 @@ from comity.surfaces.cli.operations import acting
 from comity.surfaces.cli.operations.choosing import chosen, indexed, marking_text, narrower, one_of
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs import release as verbs
-from comity.vocab import Held, Priority, Purpose, Tlp
+from comity.vocab import Channel, Held, Priority, Purpose, Tlp
 
 SHARE_BATCH: Final = 2_048  # objects between two turns of others
 STIX: Final = "stix"
@@ -227,6 +229,11 @@ def export(desk: Desk, ask: verbs.Export) -> verbs.Exported:
         audience = services.releases.audience(unit, ask.to, one_of(Purpose, ask.purpose, what="a purpose"))
         places = chosen(services, unit, actor, ask.choice, received=True)
     exported = exporting.decide_export(node, services.releases, actor, places, audience)
+    if audience.correspondent:
+        # All that was decided: a form for sensors may carry less, and nobody is harmed by being told too much.
+        is_feed = actor.user.startswith(FEED_USER)
+        way = (Channel.FEED, Grade.FETCHED) if is_feed else (Channel.FILE, Grade.SENT)
+        services.seeing.given(audience.name, *way, exported.places)
     sifted = Sifted()
     with node.store.read() as unit:
         skipped = _write(desk, unit, exported, ask, sifted)

@@ -87,34 +87,6 @@ class Rotated(msgspec.Struct, frozen=True):
     renewed: tuple[str, ...]
 
 
-class AddCorrespondent(Ask, frozen=True):
-    """An organisation without a node, and the terms it accepted."""
-
-    name: str
-    jurisdiction: str
-    ceiling: str
-    client: bool = False
-    communities: tuple[str, ...] = ()
-    terms: str = ""
-
-
-class CorrespondentShown(msgspec.Struct, frozen=True):
-    """A registered correspondent."""
-
-    audience: str
-    jurisdiction: str
-    ceiling: str
-    client: bool
-    communities: tuple[str, ...]
-    terms: str
-
-
-class CorrespondentsShown(msgspec.Struct, frozen=True):
-    """Every correspondent registered here."""
-
-    correspondents: tuple[CorrespondentShown, ...]
-
-
 CARD: Final = Verb("party/card", Nothing, CardFile)
 IMPORT: Final = Verb("party/import", Import, PartyShown)
 CONFIRM: Final = Verb("party/confirm", Confirm, Done, signs=True)
@@ -122,5 +94,3 @@ REFUSE: Final = Verb("party/refuse", Named, Done)
 LIST: Final = Verb("party/list", Nothing, PartiesShown)
 SHOW: Final = Verb("party/show", Named, PartyShown)
 ROTATE: Final = Verb("party/rotate", Rotate, Rotated, signs=True)
-ADD_CORRESPONDENT: Final = Verb("party/add-correspondent", AddCorrespondent, Done, signs=True)
-CORRESPONDENTS: Final = Verb("party/correspondents", Nothing, CorrespondentsShown)

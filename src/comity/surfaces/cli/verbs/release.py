@@ -195,10 +195,23 @@ class Acted(msgspec.Struct, frozen=True):
     answers: tuple[CompliedShown, ...]
 
 
+class GivenShown(msgspec.Struct, frozen=True):
+    """That a correspondent was given a statement: this node's own word, by grade; never shown as witnessed."""
+
+    correspondent: str
+    party: str  # that it has become, or nothing
+    statement: str
+    channel: str
+    grade: str  # sent, fetched, acknowledged
+    told: str  # "" while nothing is to be told; else told or owed
+    last: int  # to the hour
+
+
 class Answered(msgspec.Struct, frozen=True):
-    """Who has complied."""
+    """Who has complied, and which correspondents have it."""
 
     answers: tuple[CompliedShown, ...]
+    given: tuple[GivenShown, ...] = ()
 
 
 SHARE: Final = Verb("release/share", Share, Shared, signs=True)
