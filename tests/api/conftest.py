@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +84,21 @@ class Node:
         return self.send("GET", f"/api/v1{path}", token, **headers)
 
 
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)  # what is older fades
+
+
 def indicator(value: str, number: int = 0, kind: str = "ipv4-addr", **more: Any) -> dict[str, Any]:
     """Return an indicator of one value."""
     return {
         "type": "indicator",
         "spec_version": "2.1",
         "id": f"indicator--{uuid.uuid5(uuid.NAMESPACE_DNS, value)}",
-        "created": "2026-11-01T08:00:00.000Z",
-        "modified": f"2026-11-01T08:00:00.{number:03}Z",
+        "created": f"{YESTERDAY}T08:00:00.000Z",
+        "modified": f"{YESTERDAY}T08:00:00.{number:03}Z",
         "name": f"C2 at {value}",
         "pattern": f"[{kind}:value = '{value}']",
         "pattern_type": "stix",
-        "valid_from": "2026-11-01T08:00:00Z",
+        "valid_from": f"{YESTERDAY}T08:00:00Z",
         **more,
     }
 

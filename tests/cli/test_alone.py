@@ -158,12 +158,15 @@ def test_sensors_get_their_own_formats(alone: Party, report: Path, tmp_path: Pat
         ("misp", '"Event"'),
     ):
         out = tmp_path / form
-        done = alone.ask("export", "--to", to, "--type", "indicator", "--format", form, "--out", out)
+        done = alone.ask("export", "--to", to, "--type", "indicator", "--format", form, "--faded", "--out", out)
         assert done["objects"] > 0
         assert says in out.read_text()
     assert (
         alone.ask("export", "--to", to, "--type", "indicator", "--format", "csv", "--out", out)["purpose"] == "sensor"
     )
+    # The report is of 2013: nothing of it is worth acting on by itself any more.
+    aged = alone.ask("export", "--to", to, "--type", "indicator", "--format", "rpz", "--out", out)
+    assert (aged["values"], aged["left"]["faded"] > 0) == (0, True)
     assert "suricata" in alone("export", "--to", to, "--format", "help").err
     assert alone("export", "--to", to, "--type", "indicator", "--format", "nothing", code=64).err
 
@@ -182,12 +185,12 @@ def test_standard_input_of_any_length_is_answered_line_by_line(alone: Party, rep
     asked = ["hugesoft[.]org", "198.51.100.7", "# a comment", "", hostile, "x" * 70_000, DOMAIN]
     ran = spawned("--home", alone.home, "lookup", "-", "--json", input="\n".join(asked))
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [line["state"] for line in lines] == ["current", "unknown", "unknown", "unread", "current"]
+    assert [line["state"] for line in lines] == ["faded", "unknown", "unknown", "unread", "faded"]
     assert (lines[0]["kind"], lines[0]["value"], lines[0]["source"]) == ("domain", "hugesoft.org", "APT1")
     assert lines[0]["marking"] == "TLP:GREEN PAP:GREEN"
     assert lines[2]["asked"] == hostile
     table = spawned("--home", alone.home, "lookup", "-", input="\n".join(asked)).stdout.splitlines()
-    assert {row.count("\t") for row in table} == {10}
+    assert {row.count("\t") for row in table} == {11}
     assert "\x1b" not in "".join(table)
     nothing = spawned("--home", alone.home, "lookup", "-", input="198.51.100.7\n")
     assert nothing.returncode == 1

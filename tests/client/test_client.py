@@ -172,7 +172,7 @@ def test_a_newer_node_is_read_as_far_as_it_is_known(serve: Any) -> None:
         "next": None,
         "total": {"exact": 9},
     }
-    lines = {"lines": [{"asked": "a", "state": "quarantined-by-moonlight", "score": 0.3}], "version": 9}
+    lines = {"lines": [{"asked": "a", "state": "quarantined-by-moonlight", "shine": 0.3}], "version": 9}
 
     def answer(_method: str, path: str, _before: int) -> Answer:
         return said(newer if path.endswith("/objects") else lines)

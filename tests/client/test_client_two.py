@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from comity.client import Client
 from tests.cli.conftest import accord, acquaint, found, free_port, until
 
 ACCORD = "three-shores"
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)  # what is older fades
 
 
 @pytest.fixture
@@ -37,8 +39,8 @@ def two(tmp_path: Path) -> Iterator[list[Client]]:
 def indicator() -> dict[str, Any]:
     return {
         "type": "indicator", "spec_version": "2.1", "id": "indicator--0b1d0c58-8a3c-4c6b-a9b7-2a7d2f1f6c11",
-        "created": "2026-11-01T08:00:00.000Z", "modified": "2026-11-01T08:00:00.000Z", "pattern_type": "stix",
-        "pattern": "[ipv4-addr:value = '192.0.2.7']", "valid_from": "2026-11-01T08:00:00Z",
+        "created": f"{YESTERDAY}T08:00:00.000Z", "modified": f"{YESTERDAY}T08:00:00.000Z", "pattern_type": "stix",
+        "pattern": "[ipv4-addr:value = '192.0.2.7']", "valid_from": f"{YESTERDAY}T08:00:00Z",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 from comity.areas import intel
 from comity.canon import accord_origin
 from comity.node import acting, ingest, knowing, sightings
+from comity.node import seen as seeing
 from comity.node.knowing import Known, State
 from comity.node.sharing import Offer
 from comity.statement import INTEL_SIGHTING, Marking
@@ -18,9 +19,10 @@ from comity.testing.world import Inhabitant, World, amber
 from comity.vocab import Tlp, Use
 from tests.node.test_intelligence import indicator
 
-OLD, NEW, NEWER = (b"2026-0%d-01T00:00:00.000Z" % month for month in (1, 2, 3))
+OLD, NEW, NEWER = (b"2026-01-%02dT00:00:00.000Z" % day for day in (1, 5, 9))
+SOON = 1_768_176_000  # 2026-01-12: nothing has faded yet
 OTHER = b"99999999-2222-4333-8444-555555555555"
-EXPIRED = b',"valid_until":"2026-02-02T00:00:00Z"'
+EXPIRED = b',"valid_until":"2026-01-06T00:00:00Z"'
 CLEAR = Marking(Tlp.CLEAR, use=(Use.DEFENCE,))
 SEEN = "192.0.2.9"
 
@@ -42,7 +44,7 @@ def one(world: World) -> Inhabitant:
 def known(world: World, one: Inhabitant, value: str = "192.0.2.7") -> Known:
     """Return what is known of a value."""
     with one.store.read() as unit:
-        (told,) = knowing.known(one.services.queries, unit, one.actor, [value], world.now)
+        (told,) = knowing.known(one.services.queries, unit, one.actor, [value], SOON)
     return told
 
 
@@ -123,7 +125,7 @@ def test_a_sighting_that_came_directly_and_by_relays_counts_once(world: World) -
 def test_what_is_counted_of_one_value_is_bounded(
     world: World, one: Inhabitant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(knowing, "SIGHTINGS_COUNTED_MAX", 3)
+    monkeypatch.setattr(seeing, "SIGHTINGS_COUNTED_MAX", 3)
     for _ in range(5):
         seen(world, one, 1)
     assert known(world, one, SEEN).sightings == 3
@@ -132,7 +134,7 @@ def test_what_is_counted_of_one_value_is_bounded(
 def test_nobody_replaces_anothers_word(tmp_path: Path) -> None:
     world = World(1, 1, tmp_path)
     (one,) = world.people
-    for source, revoked, modified in (("ours", False, "2026-01-01"), ("theirs", True, "2026-02-01")):
+    for source, revoked, modified in (("ours", False, "2026-01-01"), ("theirs", True, "2026-01-05")):
         tree = {
             "type": "indicator",
             "spec_version": "2.1",
@@ -148,6 +150,6 @@ def test_nobody_replaces_anothers_word(tmp_path: Path) -> None:
             origin = ingest.put_source(unit, one.actor, source, Marking(Tlp.GREEN))
         ingest.ingest(one.node, one.actor, origin, [json.dumps(tree).encode()])
     with one.store.read() as unit:
-        (line,) = knowing.known(one.services.queries, unit, one.actor, ["192.0.2.7"], one.node.now())
+        (line,) = knowing.known(one.services.queries, unit, one.actor, ["192.0.2.7"], SOON)
     assert (line.state, line.source) == (knowing.State.CURRENT, "ours")
     world.close()

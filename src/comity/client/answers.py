@@ -89,6 +89,34 @@ class Seen(msgspec.Struct, frozen=True):
     count: int = 0
     note: str = ""
     retracted: bool = False
+    verdict: str = "seen"  # or false-positive, or expired
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """One word that a score rests on."""
+
+    party: str = ""
+    office: str = ""
+    source: str = ""
+    reliability: str = ""
+    confidence: int | None = None
+    counted: int | None = None
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What a value is still worth, and how that came to be; `score` is None where nobody gave a confidence."""
+
+    kind: str = ""
+    value: str = ""
+    score: int | None = None
+    faded: bool = False
+    base: int | None = None
+    left: int = 100
+    since: int = 0
+    model: str = ""
+    doubted_by: tuple[str, ...] = ()
+    ended_by: str = ""
+    basis: tuple[Basis, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -98,10 +126,11 @@ class Answer(msgspec.Struct, frozen=True):
     read_as: str = ""
     found: tuple[Object, ...] = ()
     sightings: tuple[Seen, ...] = ()
+    scores: tuple[Score, ...] = ()
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """What is known of one value, on one line; `state` is current, expired, revoked, retracted, unknown or unread."""
+    """What is known of one value, on one line; `state` is current, faded, expired, revoked, retracted, unknown …"""
 
     asked: str = ""
     state: str = ""
@@ -117,6 +146,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     objects: int = 0
     witnesses: int = 0
     sightings: int = 0
+    score: int | None = None
 
 
 class Related(msgspec.Struct, frozen=True):

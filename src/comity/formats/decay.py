@@ -19,6 +19,7 @@ import msgspec
 
 from comity.canon import Instant
 from comity.errors import Malformed, Misuse
+from comity.formats.confidence import Reliability
 from comity.formats.observables import KINDS
 
 DAY: Final = 86_400  # seconds
@@ -40,9 +41,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of models."""
+    """A table of models, and how much of what sources of each reliability say counts."""
 
     model: tuple[Model, ...]
+    reliability: dict[str, int] = {}  # Admiralty letter -> per cent of a confidence that counts; what is absent: all
 
     def of(self, kind: str) -> Model:
         """Return the model for a kind of observable: the one that names it, or the one for all others."""
@@ -89,6 +91,9 @@ def read_models(text: str) -> Models:
         if twice:
             raise Malformed(f"decay model {each.name!r}: a kind has two models, or there are two for all others")
         named.update(kinds)
+    for letter, percent in models.reliability.items():
+        if letter not in set(Reliability) or not 0 <= percent <= SCORE_MAX:
+            raise Malformed(f"decay models: reliability {letter!r} = {percent}: a letter A to F, and 0 to {SCORE_MAX}")
     return models
 
 
@@ -117,13 +122,18 @@ def score(
     return math.floor(_left(base, models.of(kind), max(first, last_seen or first), at))
 
 
+def left(model: Model, since: Instant, at: Instant) -> float:
+    """Return the share of a score, from 1 to 0, that age leaves: of values that nobody sighted, by the million."""
+    if not model.lifetime:
+        return 1.0
+    part = max(0, at - since) / (model.lifetime * DAY)
+    return 0.0 if part >= 1 else 1.0 - part ** (1 / model.speed)
+
+
 def _left(base: float, model: Model, since: Instant, at: Instant) -> float:
     if not 0 <= base <= SCORE_MAX:
         raise Misuse(f"a base score is 0 to {SCORE_MAX}, not {base}")
-    if not model.lifetime:
-        return base
-    part = max(0, at - since) / (model.lifetime * DAY)
-    return 0.0 if part >= 1 else base * (1 - part ** (1 / model.speed))
+    return base * left(model, since, at)
 
 
 class Verdict(StrEnum):

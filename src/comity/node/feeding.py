@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from comity.formats.sensors.item import Item
 from comity.formats.stix import observe
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
+from comity.node.scoring import Asked
 from comity.node.spans import runs
 from comity.statement import INTEL_RELAY, Marking
 from comity.vocab import Held
@@ -38,10 +39,11 @@ _UNTOUCHED: Final = b"{}"
 class Sieve(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a consumer wants of what it may have."""
 
-    confidence: int = 0  # at least this, from 0 to 100
+    confidence: int = 0  # at least this is left of it, from 0 to 100
     unsure: bool = True  # also what came without a confidence
     kinds: tuple[str, ...] = ()  # of observables; empty: all
     warned: bool = False  # also values that a warning list has: likely false positives
+    faded: bool = False  # also what has worn off, is doubted, or is said to have ended
 
 
 @dataclass(slots=True)
@@ -52,6 +54,15 @@ class Sifted:
     left: Counter[str] = field(default_factory=Counter)
 
 
+class _Worth(NamedTuple):
+    """A value to be weighed, and what is given of it."""
+
+    asked: Asked
+    item: Item
+
+
+Judge = Callable[[Unit, Sequence[Asked]], Sequence[tuple[int | None, bool]]]
+"""Says of values what they are worth now, and whether they have faded (`scoring.judge`)."""
 Warned = Callable[[Observable], bool]
 """Says whether a warning list has a value."""
 
@@ -65,8 +76,12 @@ def items(
     *,
     at: Instant,
     warned: Warned | None = None,
+    judge: Judge | None = None,
 ) -> Iterator[Item]:
-    """Yield the values of released objects, the newest objects first, each value once."""
+    """Yield the values of released objects, the newest objects first, each value once.
+
+    Without a judge a value is worth what its producer says, whatever its age.
+    """
     seen: set[bytes] = set()
     logs: dict[int, list[int]] = {}
     for each in places:
@@ -78,12 +93,34 @@ def items(
                 begin = max(start, first - READ_AT_ONCE)
                 rows = {row[0]: row for row in _rows(unit, log_id, begin, first)}
                 older = _superseded(node, unit, list(rows.values()))
+                found: list[_Worth] = []
                 for entry in reversed(unit.entries.read(log_id, begin, first)):
                     row = rows.get(entry.position)
                     if row is None or entry.body is None or entry.position in older:
                         done.left["superseded" if entry.position in older else "no object"] += 1
                         continue
-                    yield from _of_entry(node, entry, row, sieve, done, seen, at, warned)
+                    found += _of_entry(node, entry, row, sieve, done, seen, at, warned)
+                yield from _weighed(unit, found, sieve, done, seen, judge)
+
+
+def _weighed(
+    unit: Unit, found: Sequence[_Worth], sieve: Sieve, done: Sifted, seen: set[bytes], judge: Judge | None
+) -> Iterator[Item]:
+    """Yield what is worth enough; a value that one object is too weak for may come again with another."""
+    told = judge(unit, [one.asked for one in found]) if judge is not None and found else None
+    for number, (asked, item) in enumerate(found):
+        score, faded = told[number] if told is not None else (item.confidence, False)
+        reason = "faded" if faded and not sieve.faded else ""
+        if score is None:
+            reason = reason or ("" if sieve.unsure else "without a confidence")
+        elif score < sieve.confidence:
+            reason = reason or "confidence too low"
+        if reason:
+            done.left[reason] += 1
+            seen.discard(asked.key)
+            continue
+        done.given += 1
+        yield item
 
 
 def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
@@ -132,10 +169,10 @@ def _of_entry(
     seen: set[bytes],
     at: Instant,
     warned: Warned | None,
-) -> Iterator[Item]:
-    _, _, code, modified, until, flags = row
+) -> Iterator[_Worth]:
+    _, uuid, code, modified, until, flags = row
     confidence = intel.confidence_of(flags)
-    reason = _unfit(code, until, flags, confidence, sieve, at)
+    reason = _unfit(code, until, flags, at)
     header = node.header(entry.header or b"")
     body = entry.body or b""
     if header.kind == INTEL_RELAY:
@@ -157,8 +194,8 @@ def _of_entry(
             done.left["on a warning list"] += 1
         else:
             seen.add(key)
-            done.given += 1
-            yield Item(
+            asked = Asked(value.kind, key, intel.object_number(uuid), entry.position, modified, confidence)
+            item = Item(
                 value.kind,
                 value.value,
                 str(tree["id"]),
@@ -173,18 +210,15 @@ def _of_entry(
                 header.at,
                 modified // _SECOND,
             )
+            yield _Worth(asked, item)
 
 
-def _unfit(code: int, until: int | None, flags: int, confidence: int | None, sieve: Sieve, at: Instant) -> str:
+def _unfit(code: int, until: int | None, flags: int, at: Instant) -> str:
     if intel.type_name(code) != "indicator":
         return "not an indicator"
     if flags & intel.REVOKED:
         return "revoked"
-    if until is not None and until <= at:
-        return "expired"
-    if confidence is None:
-        return "" if sieve.unsure else "without a confidence"
-    return "confidence too low" if confidence < sieve.confidence else ""
+    return "expired" if until is not None and until <= at else ""
 
 
 def _observables(tree: dict[str, Any]) -> tuple[tuple[Observable, ...], str]:

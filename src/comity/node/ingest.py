@@ -262,7 +262,7 @@ def _write(node: Node, unit: Unit, headers: _Headers, fresh: Sequence[_Good]) ->
     first = books.append(node, unit, books.home_origin(node, unit), 0, drafts)
     folded = intel.Folded.empty()
     for position, one in enumerate(fresh, first):
-        intel.rows(folded, position, one.facts)
+        intel.rows(folded, position, one.facts, one.data)
     folding.put(node, unit, unit.logs.get(place(first)[0]), folded, first=True)
 
 

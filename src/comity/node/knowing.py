@@ -7,7 +7,6 @@ sighting counts once, however often it came. A value that was read as nothing is
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
@@ -18,9 +17,12 @@ import msgspec
 from comity.areas import intel
 from comity.canon import Instant
 from comity.formats import observables
+from comity.node import scoring
 from comity.node.actor import Actor
-from comity.node.ports import Unit, place
-from comity.node.queries import Found, Meant, Queries, Said, Witness, said
+from comity.node.ports import Unit
+from comity.node.queries import Found, Meant, Newest, Queries, Witness, later
+from comity.node.scoring import Weights
+from comity.node.seen import Seen, seen
 from comity.statement import Marking
 
 
@@ -28,6 +30,7 @@ class State(StrEnum):
     """What is known of a value, in one word."""
 
     CURRENT = "current"  # valid, and stood by
+    FADED = "faded"  # still valid, but aged or doubted below what its model asks for, or said to have ended
     EXPIRED = "expired"
     REVOKED = "revoked"  # by its producer
     SUPERSEDED = "superseded"  # by a newer version, which does not name the value
@@ -53,23 +56,23 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     objects: int = 0
     witnesses: int = 0
     sightings: int = 0  # how often it was seen, by all who said so
+    score: int | None = None  # of what is current: the confidences joined, as far as they have worn off
 
-
-Newest = Mapping[Said, Sequence[Found]]
-"""What each sayer says in its newest version of an object that has several."""
 
 _MODIFIED: Final = attrgetter("modified")
-SIGHTINGS_COUNTED_MAX: Final = 10_000  # of one value, this party's own first: about 0.3 s
 
 
 def known(queries: Queries, unit: Unit, actor: Actor, texts: Sequence[str], at: Instant) -> list[Known]:
     """Return what is known of each of many values, in their order."""
     meant = list(map(observables.keyed, texts))
     found = queries.lookup_meant(unit, actor, meant)
-    seen = _seen(queries, unit, actor, [one[0] for each in meant for one in each])
-    newest = queries.newest(unit, actor, sorted({one.object for each in found for one in each}))
+    numbers = sorted({one.object for each in found for one in each})
+    keys = [one[0] for each in meant for one in each]
+    sightings = seen(queries, unit, actor, [*keys, *map(intel.object_key, numbers)])
+    newest = queries.newest(unit, actor, numbers)
+    weighing = scoring.weights(unit, actor)
     return [
-        _known(text, each, told, sum([seen[one[0]] for one in each]) if seen else 0, newest, at)
+        _known(text, each, told, sightings, newest, weighing, at)
         for text, each, told in zip(texts, meant, found, strict=True)
     ]
 
@@ -78,23 +81,36 @@ def _known(
     text: str,
     meant: Meant,
     found: Sequence[Found],
-    sightings: int,
+    sightings: Mapping[bytes, Seen],
     newest: Newest,
+    weighing: Weights,
     at: Instant,
 ) -> Known:
     if not meant:
         return Known(text, State.UNREAD)
+    told = _told(meant, found, sightings) if sightings else ()
+    count = sum([one.count for one in told])
     if not found:
-        return Known(text, State.UNKNOWN, meant[0][1], meant[0][2], sightings=sightings)
-    best = found[0]
+        return Known(text, State.UNKNOWN, meant[0][1], meant[0][2], sightings=count)
+    best, last = found[0], found
     if len(found) > 1:
-        last = [one for one in found if not _later(one, newest)] if newest else found
+        last = [one for one in found if not later(one, newest)] if newest else found
         best = max([one for one in last if one.current(at)] or last or found, key=_MODIFIED)
     _, kind, value = meant[0] if len(meant) == 1 else next(one for one in meant if one[0] == best.key)
     witness = _spokesman(best)
+    state = _state(best, newest, at)
+    score = None
+    if state is State.CURRENT:
+        if len(found) == 1 and len(best.witnesses) == 1 and not told:
+            score, faded = scoring.plain(best, kind, weighing, at)
+        else:
+            standing = [one for one in last if one.key == best.key and one.current(at)]
+            whole = scoring.score(kind, standing, [word for one in told for word in one.words], weighing, at)
+            score, faded = whole.score, whole.faded
+        state = State.FADED if faded else state
     return Known(
         text,
-        _state(best, newest, at),
+        state,
         kind,
         value,
         witness.party,
@@ -106,8 +122,15 @@ def _known(
         best.confidence,
         len(found),
         sum([len(one.witnesses) for one in found]) if len(found) > 1 else len(best.witnesses),
-        sightings,
+        count,
+        score,
     )
+
+
+def _told(meant: Meant, found: Sequence[Found], sightings: Mapping[bytes, Seen]) -> list[Seen]:
+    """Return what sightings say of a value and of the objects that name it."""
+    keys = {one[0] for one in meant} | {intel.object_key(one.object) for one in found}
+    return [sightings[key] for key in sorted(keys) if key in sightings]
 
 
 def _spokesman(found: Found) -> Witness:
@@ -117,60 +140,16 @@ def _spokesman(found: Found) -> Witness:
     return next((one for one in found.witnesses if not one.retracted), found.witnesses[0])
 
 
-def _later(found: Found, newest: Newest) -> list[Found]:
-    """Return what everybody who said this says now; nothing where anybody stands by it as the newest."""
-    later: list[Found] = []
-    for witness in found.witnesses:
-        now = newest.get(said(found.object, witness), ())
-        if not now or now[0].modified <= found.modified:
-            return []
-        later += now
-    return later
-
-
 def _state(found: Found, newest: Newest, at: Instant) -> State:
     if all(one.retracted for one in found.witnesses):
         return State.RETRACTED
-    later = _later(found, newest) if newest else ()
-    if later:
+    now = later(found, newest) if newest else ()
+    if now:
         # Where several state the newest version in different ways, one who still holds it valid is enough.
-        states = [_state(one, {}, at) for one in later]
+        states = [_state(one, {}, at) for one in now]
         if State.CURRENT in states:
             return State.SUPERSEDED
         return State.EXPIRED if State.EXPIRED in states else State.REVOKED
     if found.revoked:
         return State.REVOKED
     return State.CURRENT if found.until is None or found.until > at else State.EXPIRED
-
-
-def _seen(queries: Queries, unit: Unit, actor: Actor, keys: Sequence[bytes]) -> Counter[bytes]:
-    """Return by key how often values were seen, as far as the office may read it and it was not taken back.
-
-    One sighting may stand in several logs of its author, and come by relay too: of those that say the same, as many
-    count as stand in one log.
-    """
-    looked: Counter[bytes] = Counter()
-    same: dict[tuple[bytes, str, str, int, int], dict[str, set[int]]] = {}
-    for row in sorted(unit.views.find_many(intel.SIGHTING, "key", sorted(set(keys)))):
-        position, key, seen, count = row
-        if not isinstance(key, bytes) or looked[key] == SIGHTINGS_COUNTED_MAX:
-            continue
-        looked[key] += 1
-        witness = queries.witness_at(unit, actor, int(position or 0))
-        if witness is None or witness.retracted:
-            continue
-        ident = key, witness.party, witness.office, int(seen or 0), int(count or 0)
-        same.setdefault(ident, {}).setdefault(witness.origin, set()).add(_original(unit, witness))
-    counts: Counter[bytes] = Counter()
-    for (key, _, _, _, count), logs in same.items():
-        counts[key] += count * max(map(len, logs.values()))
-    return counts
-
-
-def _original(unit: Unit, witness: Witness) -> int:
-    """Return the index that a statement has in the log it was first stated in."""
-    log_id, index = place(witness.position)
-    if unit.logs.get(log_id).origin == witness.origin:
-        return index
-    (entry,) = unit.entries.read(log_id, index, index + 1)
-    return intel.cut_relay(entry.body or b"").line.index

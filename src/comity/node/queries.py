@@ -7,7 +7,7 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ from comity.areas import intel
 from comity.canon import Instant, Origin
 from comity.errors import Misuse, NotFound
 from comity.formats import observables
+from comity.formats.decay import Verdict
 from comity.node import views
 from comity.node.accords import Accords
 from comity.node.actor import Actor
@@ -127,6 +128,20 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         """Say whether it is still valid, not revoked, and stood by by at least one witness."""
         in_time = self.until is None or self.until > at
         return in_time and not self.revoked and any(not w.retracted for w in self.witnesses)
+
+
+class Sighting(NamedTuple):
+    """One sighting of a value or object: by whom, when last, how often, and what it says."""
+
+    witness: Witness
+    seen: Instant
+    times: int
+    verdict: Verdict
+    is_stix: bool  # a STIX sighting or opinion, and not a statement of Comity's own
+
+
+Newest = Mapping[Said, Sequence[Found]]
+"""What each sayer says in its newest version of an object that has several."""
 
 
 class Queries:
@@ -307,13 +322,14 @@ class Queries:
         payload = intel.cut_relay(entry.body).payload
         return payload[payload.find(b"\n") + 1 :]
 
-    def sightings(self, unit: Unit, actor: Actor, key: bytes) -> list[tuple[Witness, int, int]]:
-        """Return (who, when seen, count) of every readable sighting of a value or object."""
+    def sightings(self, unit: Unit, actor: Actor, key: bytes) -> list[Sighting]:
+        """Return every readable sighting of a value or object."""
         found = []
-        for row in unit.views.find(intel.SIGHTING, {"key": key}, limit=10_000):
-            witness = self.witness_at(unit, actor, int(row[0] or 0))
+        rows: Sequence[tuple[Any, ...]] = unit.views.find(intel.SIGHTING, {"key": key}, limit=10_000)
+        for at, _, when, count, verdict, number in rows:
+            witness = self.witness_at(unit, actor, at)
             if witness is not None:
-                found.append((witness, int(row[2] or 0), int(row[3] or 0)))
+                found.append(Sighting(witness, when, count, intel.VERDICTS[verdict], bool(number)))
         return found
 
     def home_objects(self, unit: Unit, *, source: str, type_: str, after: Instant) -> Iterator[tuple[int, Header]]:
@@ -379,6 +395,17 @@ def _stated(unit: Unit, ident: str) -> list[tuple[int, int]]:
 def said(number: int, witness: Witness) -> Said:
     """Return whose word about an object a witness is."""
     return number, witness.party, witness.office, witness.source
+
+
+def later(found: Found, newest: Newest) -> list[Found]:
+    """Return what everybody who said this says now; nothing where anybody stands by it as the newest."""
+    after: list[Found] = []
+    for witness in found.witnesses:
+        now = newest.get(said(found.object, witness), ())
+        if not now or now[0].modified <= found.modified:
+            return []
+        after += now
+    return after
 
 
 def _versions(found: Sequence[Found]) -> list[Found]:

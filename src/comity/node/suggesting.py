@@ -15,6 +15,7 @@ import msgspec
 from comity.areas.intel import questions
 from comity.areas.intel.merging import Posed
 from comity.areas.intel.questions import STIX_ID, Answer, Line, Said, Subject
+from comity.formats.decay import Verdict
 from comity.node.actor import Actor
 from comity.node.arrivals import wider
 from comity.node.asking import default_marking
@@ -87,7 +88,9 @@ class Suggesting:
     def _seen(self, subject: Subject, marking: Marking) -> tuple[list[Line], Marking]:
         count, times, looked = 0, [], False
         for key in questions.keys_of(subject):
-            for witness, seen, number in self._queries.sightings(self._unit, self._actor, key):
+            for witness, seen, number, verdict, is_stix in self._queries.sightings(self._unit, self._actor, key):
+                if is_stix or verdict is not Verdict.SEEN:  # somebody else's word, or no word of having looked
+                    continue
                 fits, marking = self._usable(subject, witness, marking)
                 if not fits:
                     continue

@@ -18,7 +18,9 @@ from comity.areas.intel.columns import (
     SIGHTING,
     STATED,
     STIX_TYPES,
+    VERDICTS,
     confidence_of,
+    object_key,
     object_number,
     type_code,
     type_name,
@@ -29,7 +31,7 @@ from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_o
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
 
 NAME: Final = "intel"
-VERSION: Final = 9  # of these views: a store folded by another version is folded again
+VERSION: Final = 10  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",
@@ -42,6 +44,7 @@ __all__ = [
     "SIGHTING",
     "STATED",
     "STIX_TYPES",
+    "VERDICTS",
     "VERSION",
     "VIEWS",
     "Checker",
@@ -63,6 +66,7 @@ __all__ = [
     "fold",
     "join_relay",
     "kind_of",
+    "object_key",
     "object_number",
     "rows",
     "type_code",

@@ -10,15 +10,19 @@ from typing import NamedTuple
 import msgspec
 
 from comity import canon
-from comity.areas.intel.columns import uuid_of
+from comity.areas.intel.columns import object_key, object_number, uuid_of
 from comity.canon import Instant, Origin
 from comity.errors import Malformed
 from comity.formats import observables
+from comity.formats.decay import Verdict
 from comity.formats.observables import Observable
 
 
 class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """This party saw a value or an object `count` times, last at `seen`; count 0: it looked and saw nothing."""
+    """This party saw a value or an object `count` times, last at `seen`; count 0: it looked and saw nothing.
+
+    With another verdict it says so of the indicator: that it hits what is harmless, or that it has ended.
+    """
 
     seen: Instant
     count: int = 1
@@ -26,12 +30,13 @@ class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     value: str = ""
     object: str = ""  # a STIX id, where an object was seen
     note: str = ""
+    verdict: Verdict = Verdict.SEEN
 
     def key(self) -> bytes:
         """Return what the view finds it by. Raises `Malformed` where it names nothing."""
         if self.value:
             return observables.key(Observable(self.kind, self.value))
-        return uuid_of(self.object)
+        return object_key(object_number(uuid_of(self.object)))
 
 
 class RelayLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Final
 
 from comity.errors import Malformed
+from comity.formats.decay import Verdict
 from comity.view import View, ViewKind
 
 OBJECT: Final = View(
@@ -52,13 +53,16 @@ SIGHTING: Final = View(
     "intel_sighting",
     (
         ("position", ViewKind.INTEGER),
-        ("key", ViewKind.BLOB),  # the key of a value, or the uuid of an object
+        ("key", ViewKind.BLOB),  # the key of a value, or of an object (`object_key`)
         ("seen", ViewKind.INTEGER),
         ("count", ViewKind.INTEGER),  # 0: looked for and not seen
+        ("verdict", ViewKind.INTEGER),  # the place in VERDICTS
+        ("object", ViewKind.INTEGER),  # of a STIX sighting or opinion its own number; 0: a sighting of Comity's own
     ),
-    by=(("key",),),
+    clustered=("key",),
 )
 
+VERDICTS: Final = (Verdict.SEEN, Verdict.FALSE_POSITIVE, Verdict.EXPIRED)  # append only
 REVOKED: Final = 1
 CUSTOM: Final = 2
 CONFIDENCE_SHIFT: Final = 8  # above the flags: the producer's confidence from 0 to 100, and one; 0 where it gave none
@@ -73,7 +77,7 @@ STIX_TYPES: Final = (
     *("user-account", "windows-registry-key", "x509-certificate"),
 )
 """STIX 2.1 object types; the place in this list, from 1, is the type's code in the view. Append only."""
-_NUMBER: Final = Struct(">q").unpack
+_NUMBER: Final = Struct(">q")
 _CODES: Final = {name: code for code, name in enumerate(STIX_TYPES, 1)}
 
 
@@ -110,5 +114,10 @@ def object_number(uuid: bytes) -> int:
 
     Of its digest, because nobody can choose another uuid with the same.
     """
-    (number,) = _NUMBER(sha256(uuid).digest()[:8])
+    (number,) = _NUMBER.unpack(sha256(uuid).digest()[:8])
     return int(number)
+
+
+def object_key(number: int) -> bytes:
+    """Return what sightings of an object are found by: shorter than any value's key, and so never one."""
+    return _NUMBER.pack(number)

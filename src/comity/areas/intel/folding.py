@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from comity import canon
 from comity.areas.intel.bodies import Sighting
-from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, object_number
+from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, VERDICTS, object_number
 from comity.areas.intel.edges import EDGE, edge_rows
 from comity.areas.intel.objects import Facts, check_many
 from comity.areas.intel.questions import ANSWER, QUESTION, question_key, read_answer, read_question, refs_of
+from comity.areas.intel.verdicts import WORDS, word_rows
 from comity.errors import Theirs
 from comity.formats.stix.report import Refusal
 from comity.statement import INTEL_ANSWER, INTEL_OBJECT, INTEL_QUESTION, INTEL_RELAY, INTEL_SIGHTING, Header
@@ -67,7 +68,7 @@ def fold(items: Sequence[Item]) -> Folded:
         if isinstance(facts, Refusal):
             folded.refused.append((item.position, f"{facts.rule}: {facts.reason}"))
         else:
-            rows(folded, item.position, facts)
+            rows(folded, item.position, facts, item.body)
     for item in items if len(objects) < len(items) else ():
         try:
             _small(folded, item)
@@ -80,7 +81,8 @@ def _small(folded: Folded, item: Item) -> None:
     """Add the row of a sighting, a question or an answer. Raises `Theirs`."""
     if kind_of(item.header) == INTEL_SIGHTING:
         sighting = canon.decode(item.body, Sighting, what="a sighting")
-        folded.sightings.append((item.position, sighting.key(), sighting.seen, sighting.count))
+        verdict = VERDICTS.index(sighting.verdict)
+        folded.sightings.append((item.position, sighting.key(), sighting.seen, sighting.count, verdict, 0))
     elif item.header.kind == INTEL_QUESTION:  # a relay of one says nothing here: it is asked anew where it is passed on
         question = read_question(item.header, item.body)
         folded.questions.append((item.position, question.deadline, len(question.about)))
@@ -90,8 +92,8 @@ def _small(folded: Folded, item: Item) -> None:
         folded.answers.append((item.position, question_key(about.origin, about.index)))
 
 
-def rows(folded: Folded, position: int, facts: Facts) -> None:
-    """Add the rows of one checked object."""
+def rows(folded: Folded, position: int, facts: Facts, data: bytes) -> None:
+    """Add the rows of one checked object, whose bytes are `data`."""
     uuid, code, modified, until, flags, _, keys, _, edges = facts
     folded.objects.append((position, uuid, code, modified, until, flags))
     number = object_number(uuid)
@@ -100,3 +102,5 @@ def rows(folded: Folded, position: int, facts: Facts) -> None:
         folded.observables.extend([(position, key, number, code, modified, until, flags) for key in keys])
     if edges:
         folded.edges.extend(edge_rows(position, edges))
+    if code in WORDS:
+        folded.sightings.extend(word_rows(position, number, data))

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from comity import canon
-from comity.areas.intel.columns import STIX_TYPES, uuid_of
+from comity.areas.intel.columns import STIX_TYPES, object_key, object_number, uuid_of
 from comity.canon import Instant, Origin
 from comity.errors import Malformed, Refused, TooLarge
 from comity.formats import observables
@@ -164,7 +164,7 @@ def subject_of(kind: str, text: str) -> Subject | None:
 def keys_of(subject: Subject) -> tuple[bytes, ...]:
     """Return the keys by which the views find what is known of a subject; none for a question as a whole."""
     if subject.kind == STIX_ID:
-        return (uuid_of(subject.value),)
+        return (object_key(object_number(uuid_of(subject.value))),)
     return (observables.key(Observable(subject.kind, subject.value)),) if subject.kind else ()
 
 

@@ -224,6 +224,14 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
     )
 
 
+def moment(text: str) -> int | None:
+    """Return a timestamp of a checked object in microseconds since the epoch; None for what is no date."""
+    try:
+        return _micros(text)
+    except _Broken:
+        return None
+
+
 def _micros(text: str) -> int:
     """Read a timestamp in the form the schema asks for as microseconds since the epoch; finer digits are cut off."""
     try:

@@ -32,6 +32,8 @@ COMMANDS: Final = {
     "graph": (f"{_AT}graph:graph", "What an object is tied to, in both directions, to a depth."),
     "collection": (f"{_AT}collection:collection", "Named sets of objects, by hand or by saved search."),
     "show": (f"{_AT}intel:show", "An object's original bytes and who says so."),
+    "score": (f"{_AT}decay:score", "What a value is still worth, and how that came to be."),
+    "decay": (f"{_AT}decay:decay", "How confidence wears off with time, by kind of value."),
     "sighting": (f"{_AT}intel:sighting", "Put on record that a value or object was seen, or not."),
     "sources": (f"{_AT}intel:sources", "Your office's sources and their default markings."),
     "source": (f"{_AT}source:source", "Sources that are fetched on a schedule: TAXII, feeds, URLs."),

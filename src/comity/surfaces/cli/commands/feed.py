@@ -35,6 +35,7 @@ feed = Lazy("feed", COMMANDS, help="Lists that sensors fetch by themselves.", co
 @click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
 @click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
+@click.option("--faded", is_flag=True, help="Also values that have worn off, or are doubted (`comity score`).")
 def create(
     session: Session,
     name: str,
@@ -47,6 +48,7 @@ def create(
     sure: bool,
     kinds: tuple[str, ...],
     warned: bool,
+    faded: bool,
 ) -> None:
     """Make a list that a sensor fetches from this node, where `api_listen` says.
 
@@ -67,6 +69,7 @@ def create(
             unsure=not sure,
             kinds=kinds,
             warned=warned,
+            faded=faded,
             **session.who,
         ),
     )

@@ -41,8 +41,8 @@ def lookup(session: Session, values: tuple[str, ...], name: str) -> int:
 
     `comity lookup -` reads standard input to its end, whatever its size, and answers each line with one line as it
     goes: value, state, kind, version of, valid until, confidence, marking, who says so, source, objects, sightings,
-    with tabs between them; with --json, one JSON object. A state is current, expired, revoked, superseded, retracted,
-    unknown or unread.
+    score, with tabs between them; with --json, one JSON object. A state is current, faded (`comity score`), expired,
+    revoked, superseded, retracted, unknown or unread.
     """
     if values == ("-",) and not name:
         return _stream(session)
@@ -83,7 +83,7 @@ def _known_line(session: Session, one: verbs.Known) -> str:
     until = session.utc(one.until) if one.until else ""
     confidence = "" if one.confidence is None else str(one.confidence)
     who = f"{one.party}/{one.office}" if one.party else ""
-    counts = (str(one.objects or ""), str(one.sightings or ""))
+    counts = (str(one.objects or ""), str(one.sightings or ""), "" if one.score is None else str(one.score))
     cells = (one.asked, one.state, one.kind, modified, until, confidence, one.marking, who, one.source, *counts)
     return "\t".join([cell.replace("\t", " ") for cell in cells])
 
@@ -99,6 +99,8 @@ def _lookup_lines(session: Session, found: verbs.Answers) -> Iterator[str]:
             yield from _object_lines(session, item, "  ")
         for seen in answer.sightings:
             yield f"  {_seen_line(session, seen)}"
+        for score in answer.scores:
+            yield f"  {score_line(score)}"
     if len(found.answers) > 1:
         yield f"{found.known} of {len(found.answers)} known."
 
@@ -117,14 +119,25 @@ def _object_lines(session: Session, item: verbs.ObjectShown, indent: str) -> Ite
         yield f"{indent}    {witness.statement}, {session.time(witness.at)}"
 
 
-def _times(count: int) -> str:
+def score_line(score: verbs.ScoreShown) -> str:
+    """Return what a value is worth, on one line."""
+    state = " (faded)" if score.faded else ""
+    if score.score is None:
+        return f"score: none, for nobody gives a confidence; age and sightings leave {score.left} %{state}"
+    return f"score {score.score}{state}: a confidence of {score.base}, of which {score.left} % are left"
+
+
+def _times(count: int, verdict: str = "seen") -> str:
+    if verdict != "seen":
+        return "called a false positive" if verdict == "false-positive" else "said to have expired"
     return f"seen {count} times" if count > 1 else "seen once" if count else "looked for and not seen"
 
 
 def _seen_line(session: Session, seen: verbs.Seen) -> str:
     note = f": {seen.note}" if seen.note else ""
     retracted = "RETRACTED  " if seen.retracted else ""
-    return f"{retracted}{_times(seen.count)} by {seen.party}/{seen.office}, last {session.time(seen.at)}{note}"
+    times = _times(seen.count, seen.verdict)
+    return f"{retracted}{times} by {seen.party}/{seen.office}, last {session.time(seen.at)}{note}"
 
 
 # -- show ------------------------------------------------------------------------
@@ -161,10 +174,13 @@ def _show_lines(session: Session, found: verbs.Shown) -> Iterator[str]:
 @command(
     "sighting",
     example="comity sighting 198.51.100.7 --count 3 --note 'blocked at the border'\n"
-    "comity sighting evil.example --accord three-shores --tlp AMBER",
+    "comity sighting evil.example --accord three-shores --tlp AMBER\n"
+    "comity sighting cdn.example --false-positive --note 'our own mirror'",
 )
 @click.argument("name", metavar="VALUE|OBJECT")
 @click.option("--count", default=1, show_default=True, help="How often; 0: looked for and not seen.")
+@click.option("--false-positive", "verdict", flag_value="false-positive", help="It hits what is harmless.")
+@click.option("--expired", "verdict", flag_value="expired", help="It has ended: it is no longer to be looked for.")
 @click.option("--seen", default="", metavar="TIME", help="When it was last seen.  [default: now]")
 @click.option("--note", default="", help="In a few words.")
 @click.option("--accord", default="", metavar="ACCORD", help="State it there too.")
@@ -173,6 +189,7 @@ def sighting(
     session: Session,
     name: str,
     count: int,
+    verdict: str | None,
     seen: str,
     note: str,
     accord: str,
@@ -180,12 +197,17 @@ def sighting(
     pap: str,
     to: tuple[str, ...],
 ) -> None:
-    """Put on record that a value or object was seen here, or looked for and not seen."""
+    """Put on record that a value or object was seen here, or looked for and not seen; or what you found it to be.
+
+    A sighting lets its score begin anew, each witness of a false positive lowers it, and an expiration ends it
+    (`comity score VALUE`).
+    """
     done = session.ask(
         verbs.SIGHT,
         verbs.Sight(
             name=name,
             count=count,
+            verdict=verdict or "seen",
             seen=instant(session, seen),
             note=note,
             accord=accord,
@@ -193,7 +215,8 @@ def sighting(
             **session.who,
         ),
     )
-    lines = [f"{done.about}: {_times(done.count)}, last {session.time(done.seen)}.", f"On record: {done.by}."]
+    when = f"{_times(done.count, done.verdict)}, {'last ' if done.verdict == 'seen' else ''}{session.time(done.seen)}"
+    lines = [f"{done.about}: {when}.", f"On record: {done.by}."]
     lines += [f"Stated in {done.accord}."] if done.accord and not done.withheld else []
     lines += [f"Withheld from {done.accord}: {ground}" for ground in done.withheld]
     session.put(done, lines)

@@ -162,6 +162,7 @@ def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str,
 @click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
 @click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
+@click.option("--faded", is_flag=True, help="Also values that have worn off, or are doubted (`comity score`).")
 @click.option(
     "--for",
     "purpose",
@@ -184,6 +185,7 @@ def export(
     sure: bool,
     kinds: tuple[str, ...],
     warned: bool,
+    faded: bool,
     purpose: str | None,
     out: str,
 ) -> int:
@@ -209,6 +211,7 @@ def export(
             unsure=not sure,
             kinds=kinds,
             warned=warned,
+            faded=faded,
             **session.who,
         )
         done = session.ask(verbs.EXPORT, ask)

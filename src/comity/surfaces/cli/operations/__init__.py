@@ -17,6 +17,7 @@ SUBJECTS: Final = (
     "accord",
     "importing",
     "intel",
+    "decay",
     "correlating",
     "graph",
     "collection",

@@ -43,7 +43,7 @@ def create(desk: Desk, ask: verbs.Create) -> verbs.Created:
             form=ask.form,
             source=ask.source,
             type=ask.type,
-            sieve=Sieve(confidence=ask.confidence, unsure=ask.unsure, kinds=ask.kinds, warned=ask.warned),
+            sieve=Sieve(ask.confidence, ask.unsure, ask.kinds, ask.warned, ask.faded),
             digest="",
             created=0,
             by=str(actor),
@@ -102,6 +102,7 @@ def _export(feed: Feed, path: Path) -> Export:
         unsure=feed.sieve.unsure,
         kinds=feed.sieve.kinds,
         warned=feed.sieve.warned,
+        faded=feed.sieve.faded,
         office=feed.office,
         user=feed.user,
     )

@@ -12,15 +12,16 @@ from comity import canon
 from comity.areas import intel
 from comity.errors import Malformed, Misuse, NotFound
 from comity.formats import observables
+from comity.formats.decay import Verdict
 from comity.formats.observables import Observable
 from comity.node import ingest as ingesting
-from comity.node import knowing, sightings
+from comity.node import knowing, scoring, sightings
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place
 from comity.node.queries import Found, Witness
 from comity.node.sharing import Offer
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.operations.choosing import marking_of, marking_text
+from comity.surfaces.cli.operations.choosing import marking_of, marking_text, one_of
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
@@ -47,7 +48,8 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
                 for each in _newest_first([*found, *named])
             )
             read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
-            answers.append(verbs.Answer(text, read_as, objects, tuple(seen)))
+            scores = _scores(desk, unit, actor, text, found) if found else ()
+            answers.append(verbs.Answer(text, read_as, objects, tuple(seen), scores))
     return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
 
 
@@ -79,6 +81,7 @@ def know(desk: Desk, ask: verbs.Know) -> verbs.KnownMany:
                 one.objects,
                 one.witnesses,
                 one.sightings,
+                one.score,
             )
         )
     return verbs.KnownMany(tuple(lines))
@@ -127,10 +130,31 @@ def _witness(unit: Unit, witness: Witness) -> verbs.WitnessShown:
 
 def _seen(desk: Desk, unit: Unit, actor: Actor, key: bytes) -> list[verbs.Seen]:
     found: list[verbs.Seen] = []
-    for witness, seen, count in desk.services.queries.sightings(unit, actor, key):
-        note = canon.decode(desk.services.queries.body(unit, witness.position), intel.Sighting, what="a sighting").note
-        found.append(verbs.Seen(witness.party, witness.office, seen, count, note, witness.retracted))
+    for witness, seen, count, verdict, is_stix in desk.services.queries.sightings(unit, actor, key):
+        body = desk.services.queries.body(unit, witness.position)
+        if is_stix:
+            tree = msgspec.json.decode(body, type=dict[str, object])
+            note = str(tree.get("explanation") or tree.get("description") or "")
+        else:
+            note = canon.decode(body, intel.Sighting, what="a sighting").note
+        found.append(verbs.Seen(witness.party, witness.office, seen, count, note, witness.retracted, verdict.value))
     return found
+
+
+def _scores(desk: Desk, unit: Unit, actor: Actor, text: str, found: Sequence[Found]) -> tuple[verbs.ScoreShown, ...]:
+    """Return what each reading of a value is worth."""
+    shown: list[verbs.ScoreShown] = []
+    for key, kind, value in observables.keyed(text):
+        one = scoring.of_value(desk.services.queries, unit, actor, kind, key, found, desk.services.node.now())
+        if one is not None:
+            basis = tuple(verbs.BasisShown(*each) for each in one.basis)
+            shown.append(
+                verbs.ScoreShown(
+                    kind, value, one.score, one.faded, one.base, one.left, one.since, one.model, one.doubted_by,
+                    one.ended_by, basis,
+                )
+            )  # fmt: skip
+    return tuple(shown)
 
 
 def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
@@ -167,10 +191,13 @@ def sight(desk: Desk, ask: verbs.Sight) -> verbs.Sighted:
         actor = actor_of(desk, unit, ask)
     if ask.count < 0:
         raise Misuse("a sighting counts from 0, which says that nothing was seen")
+    verdict = one_of(Verdict, ask.verdict, what="a verdict")
+    if verdict is not Verdict.SEEN and ask.count != 1:
+        raise Misuse(f"how often something was seen is no part of calling it {verdict.value}")
     if ask.accord and not ask.marking.tlp:
         raise Misuse("a sighting that is shared carries a marking", hint="--tlp AMBER")
     seen = ask.seen or node.now()
-    sighting = _sighting(ask, seen)
+    sighting = _sighting(ask, seen, verdict)
     marking = marking_of(ask.marking) if ask.marking.tlp else None
     at = sightings.record(node, actor, sighting, marking)
     with node.store.read() as unit:
@@ -180,17 +207,18 @@ def sight(desk: Desk, ask: verbs.Sight) -> verbs.Sighted:
     if ask.accord:
         withheld = desk.services.sharing.share(actor, ask.accord, [at], Offer(marking)).grounds
     about = sighting.object or f"{sighting.kind} {sighting.value}"
-    return verbs.Sighted(where, about, ask.count, seen, str(actor), ask.accord, tuple(withheld))
+    return verbs.Sighted(where, about, sighting.count, seen, str(actor), ask.accord, tuple(withheld), verdict.value)
 
 
-def _sighting(ask: verbs.Sight, seen: int) -> intel.Sighting:
+def _sighting(ask: verbs.Sight, seen: int, verdict: Verdict) -> intel.Sighting:
+    count = ask.count if verdict is Verdict.SEEN else 0
     if "--" in ask.name:
         intel.uuid_of(ask.name)
-        return intel.Sighting(seen, ask.count, object=ask.name, note=ask.note)
+        return intel.Sighting(seen, count, object=ask.name, note=ask.note, verdict=verdict)
     read = observables.recognise(ask.name)
     if not read:
         raise Misuse(f"{ask.name!r} is no value that can be seen")
-    return intel.Sighting(seen, ask.count, read[0].kind, read[0].value, note=ask.note)
+    return intel.Sighting(seen, count, read[0].kind, read[0].value, note=ask.note, verdict=verdict)
 
 
 def sources(desk: Desk, ask: Nothing) -> verbs.SourcesShown:

@@ -20,7 +20,7 @@ from comity.formats.misp.write import About as Event
 from comity.formats.misp.write import write as write_event
 from comity.formats.sensors.item import REASONS, About, Item, Skipped
 from comity.formats.sensors.table import WRITERS
-from comity.node import exporting, feeding
+from comity.node import exporting, feeding, scoring
 from comity.node.actor import Actor
 from comity.node.deliveries import Grade
 from comity.node.exporting import Exported
@@ -278,10 +278,14 @@ def _written(
     if ask.form == MISP:
         return _event(desk, unit, exported, sifted)
     node = desk.services.node
-    sieve = Sieve(confidence=ask.confidence, unsure=ask.unsure, kinds=ask.kinds, warned=ask.warned)
+    sieve = Sieve(ask.confidence, ask.unsure, ask.kinds, ask.warned, ask.faded)
     _, lists = desk.warnings.ready(node.now())
     warned = None if lists is None else lambda value: bool(lists.check(value))
-    values = feeding.items(node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned)
+    actor = actor_of(desk, unit, ask)
+    judge = scoring.judge(desk.services.queries, actor, node.now(), least=ask.confidence)
+    values = feeding.items(
+        node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned, judge=judge
+    )  # fmt: skip
     items = _reported(desk, values, exported)
     if ask.form == PLAIN:
         return (f"{item.value}\n".encode() for item in items if _is_plain(item, skipped))

@@ -22,6 +22,7 @@ class Create(Ask, frozen=True):
     unsure: bool = True
     kinds: tuple[str, ...] = ()
     warned: bool = False
+    faded: bool = False
 
 
 class FeedShown(msgspec.Struct, frozen=True):

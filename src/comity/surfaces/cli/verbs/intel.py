@@ -36,6 +36,34 @@ class Seen(msgspec.Struct, frozen=True):
     count: int
     note: str
     retracted: bool
+    verdict: str = "seen"  # or false-positive, or expired
+
+
+class BasisShown(msgspec.Struct, frozen=True):
+    """One word that a score rests on."""
+
+    party: str
+    office: str
+    source: str
+    reliability: str  # Admiralty letter of the source; empty where this office does not say
+    confidence: int | None  # as its producer gave it
+    counted: int | None  # of it, by the office's table
+
+
+class ScoreShown(msgspec.Struct, frozen=True):
+    """What a value is still worth, and how that came to be."""
+
+    kind: str
+    value: str
+    score: int | None  # None: nobody gave a confidence
+    faded: bool
+    base: int | None  # the confidences joined
+    left: int  # per cent of it that age and sightings leave
+    since: int  # from when it ages
+    model: str
+    doubted_by: tuple[str, ...]
+    ended_by: str
+    basis: tuple[BasisShown, ...]
 
 
 class ObjectShown(msgspec.Struct, frozen=True):
@@ -60,6 +88,7 @@ class Answer(msgspec.Struct, frozen=True):
     read_as: str  # how it was understood, e.g. `domain evil.example`; empty where it is no value at all
     found: tuple[ObjectShown, ...]
     sightings: tuple[Seen, ...]
+    scores: tuple[ScoreShown, ...] = ()  # of each reading of which something stands
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -79,7 +108,7 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What is known of one value, on one line."""
 
     asked: str
-    state: str  # current, expired, revoked, superseded, retracted, unknown or unread
+    state: str  # current, faded, expired, revoked, superseded, retracted, unknown or unread
     kind: str = ""
     value: str = ""  # as it was read
     party: str = ""
@@ -92,6 +121,7 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     objects: int = 0
     witnesses: int = 0
     sightings: int = 0
+    score: int | None = None
 
 
 class KnownMany(msgspec.Struct, frozen=True):
@@ -125,6 +155,7 @@ class Sight(Ask, frozen=True):
 
     name: str
     count: int = 1
+    verdict: str = "seen"  # or false-positive, or expired: said of the indicator
     seen: int = 0
     note: str = ""
     accord: str = ""
@@ -141,6 +172,7 @@ class Sighted(msgspec.Struct, frozen=True):
     by: str
     accord: str
     withheld: tuple[str, ...]
+    verdict: str = "seen"
 
 
 class SourceShown(msgspec.Struct, frozen=True):

@@ -115,6 +115,7 @@ class Export(Ask, frozen=True):
     unsure: bool = True  # also what came without a confidence
     kinds: tuple[str, ...] = ()  # of values; empty: all
     warned: bool = False  # also what warning lists have
+    faded: bool = False  # also what has worn off, is doubted, or is said to have ended
 
 
 class Exported(msgspec.Struct, frozen=True):
