@@ -55,7 +55,13 @@ def test_what_was_retracted_is_gone_from_the_next_fetch_on(node: Node) -> None:
     take(node, indicator(SECOND, 2))
     assert len(node.send("GET", path).body.split()) == 2
     node.perform("release/retract", names=[indicator(FIRST, 1)["id"]], reason="a false positive")
+    shown = node.perform("correspondent/show", name="grid")
+    assert [(each["channel"], each["grade"], each["entries"]) for each in shown["deliveries"]] == [
+        ("feed", "fetched", 2)
+    ]
+    assert [(each["channel"], each["what"]) for each in shown["owed"]] == [("feed", "retracted")]
     assert node.send("GET", path).body == f"{SECOND}\n".encode()
+    assert node.perform("correspondent/show", name="grid")["owed"] == []  # the list without it is what tells
 
 
 @pytest.mark.parametrize("path", ["/feeds/x/a.txt", f"/feeds/{'A' * 43}/block.txt", f"/feeds/{'%00' * 9}/b"])

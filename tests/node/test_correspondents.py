@@ -405,3 +405,38 @@ def test_a_restart_forgets_nothing_that_is_owed(world: World, one: Inhabitant) -
     again = compose(one.node)
     assert [each.id for each in again.owing.owed(who, Channel.FEED)] == [ident(1)]
     assert again.seeing.page(who, Wanted(), limit=10).objects == ()
+
+
+def test_what_differs_among_many_is_found(world: World, one: Inhabitant) -> None:
+    who = take_on(one)
+    places = world.collect(one, [indicator(number) for number in range(1, 5_001)], GREEN)
+    after = 0
+    for _ in range(5):
+        page = one.services.seeing.page(who, Wanted(after=after), limit=1_000)
+        one.services.seeing.give(who, Channel.TAXII, Grade.FETCHED, page.objects)
+        after = page.after
+    acting.retract(one.actor, one.node, [places[7], places[4_999]], "wrong")
+    acting.erase(one.actor, one.node, [places[4_500]], "court order", "")
+    found = one.services.owing.owed(who, Channel.TAXII)
+    assert [(each.id, each.what) for each in found] == [
+        (ident(8), "retracted"),
+        (ident(4_501), "erased"),
+        (ident(5_000), "retracted"),
+    ]
+    one.services.owing.told(who, Channel.TAXII, found[:2])
+    assert one.services.owing.owed(who, Channel.TAXII) == found[2:]
+
+
+def test_another_partys_retraction_is_owed_to_whom_it_was_passed(world: World, one: Inhabitant) -> None:
+    other = world.people[1]
+    accord = world.accord("shores", [one, other])
+    places = world.collect(other, [indicator(1)], AMBER)
+    other.services.sharing.share(other.actor, accord, places)
+    world.pull(one, other)
+    who = take_on(one)
+    one.services.seeing.give(who, Channel.MAIL, Grade.SENT, seen(one, who))
+    acting.retract(other.actor, other.node, places, "our own scanner")
+    world.pull(one, other)
+    (owed,) = one.services.owing.owed(who, Channel.MAIL)
+    assert (owed.id, owed.what, owed.reason) == (ident(1), "retracted", "our own scanner")
+    assert seen(one, who) == []

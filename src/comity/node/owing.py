@@ -16,7 +16,7 @@ from comity.acts import AnyAct, Narrow, Retract, Standing, Tombstone, narrowed
 from comity.errors import ComityError
 from comity.formats.stix.strict import ident_of
 from comity.limits import OWED_PAGE_MAX
-from comity.node import deliveries
+from comity.node import correspondents, deliveries
 from comity.node.correspondents import Correspondent
 from comity.node.deliveries import Block
 from comity.node.node import Node
@@ -78,6 +78,13 @@ class Owing:
             for word, places in words.items():
                 deliveries.told(unit, who.audience, channel, places, word)
 
+    def replaced(self, audience: str, channel: Channel) -> None:
+        """Note that a channel gave a correspondent all that it may have, in place of what it had: that tells it all."""
+        with self._node.store.read() as unit:
+            who = correspondents.by_audience(unit, audience)
+        while who is not None and (items := self.owed(who, channel)):
+            self.told(who, channel, items)
+
     def state(self, unit: Unit, who: Correspondent, channel: Channel, at: int) -> str:
         """Return "" while an entry stands as it was first given, else whether a correspondent was told: told, owed."""
         word = self._openings.word(unit, who, at)
@@ -92,15 +99,22 @@ class Owing:
                 yield from self._of_block(unit, who, log, block)
 
     def _of_block(self, unit: Unit, who: Correspondent, log: Log, block: Block) -> Iterator[Owed]:
-        words: dict[Class, str] = {}
+        given = block.given
+        if not given:
+            return
+        first, end = given[0][0], given[-1][1]
+        classes = [Class(*pair) for pair in unit.entries.classes(log.id, first, end)]
+        words = {which: self._openings.word_of(unit, who, log, which) for which in classes}
+        erased = any(held is Held.ERASED for _, _, held in unit.entries.held_runs(log.id, first, end))
+        if not erased and not any(words.values()):
+            return  # as first given, all of it
         differ: dict[str, list[int]] = {}
-        for start, end in block.given:
+        for start, end in given:
             for brief in unit.entries.brief(log.id, start, end):
                 if brief.held is Held.ERASED:
                     word = ERASED
                 elif brief.held is Held.PAYLOAD:
-                    which = Class(brief.header_id, brief.standing_id)
-                    word = words.get(which) or words.setdefault(which, self._openings.word_of(unit, who, log, which))
+                    word = words[Class(brief.header_id, brief.standing_id)]
                 else:
                     continue
                 if word:  # what is as first given is owed to nobody

@@ -234,6 +234,8 @@ def export(desk: Desk, ask: verbs.Export) -> verbs.Exported:
         is_feed = actor.user.startswith(FEED_USER)
         way = (Channel.FEED, Grade.FETCHED) if is_feed else (Channel.FILE, Grade.SENT)
         services.seeing.given(audience.name, *way, exported.places)
+        if is_feed:
+            services.owing.replaced(audience.name, Channel.FEED)
     sifted = Sifted()
     with node.store.read() as unit:
         skipped = _write(desk, unit, exported, ask, sifted)
