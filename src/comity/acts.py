@@ -110,10 +110,14 @@ class Narrow(Act, frozen=True, tag="narrow"):
 
 
 class Retract(Act, frozen=True, tag="retract"):
-    """The author no longer stands by these statements: stop using them, tell whoever has them."""
+    """The author no longer stands by these statements: stop using them, tell whoever has them.
+
+    `by` is the one statement of the same party that takes their place, where it corrects them.
+    """
 
     spans: tuple[Span, ...]
     reason: str = ""
+    by: Span | None = None
     narrows: ClassVar[bool] = True
 
 
@@ -197,6 +201,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     retracted: bool = False
     erased: bool = False
+    by: tuple[tuple[Origin, int], ...] = ()  # what takes its place, where it was corrected
     tlp: Tlp = Tlp.CLEAR
     pap: Pap = Pap.CLEAR
     to: tuple[str, ...] | None = None
@@ -229,10 +234,12 @@ def standing(acts: Iterable[AnyAct]) -> Standing:
     to: frozenset[str] | None = None
     consents: set[tuple[str, Instant]] = set()
     revoked: set[str] = set()
+    by: set[tuple[Origin, int]] = set()
     for act in acts:
         match act:
             case Retract():
                 retracted = True
+                by.update([(act.by.origin, act.by.start)] if act.by is not None else ())
             case Tombstone():
                 erased = True
             case Narrow():
@@ -251,6 +258,7 @@ def standing(acts: Iterable[AnyAct]) -> Standing:
     return Standing(
         retracted=retracted,
         erased=erased,
+        by=tuple(sorted(by)),
         tlp=tlp,
         pap=pap,
         to=None if to is None else tuple(sorted(to)),

@@ -79,6 +79,11 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
         "/explain": {"name": ident, "to": "cert.borealia.example/csirt"},
         "/sightings": {"name": "203.0.113.77"},
         "/questions": {"accord": ACCORD, "why": "incident", "values": ["203.0.113.77"], "marking": {"tlp": "AMBER"}},
+        "/correct": {
+            "name": ident,
+            "reason": "a wrong port",
+            "text": json.dumps(indicator("203.0.113.77", 7, name="corrected")),
+        },
         "/narrow": {"names": [ident], "tlp": "AMBER", "reason": "asked for"},
         "/retract": {"names": [ident], "reason": "a mistake"},
         "/compliance": {"names": [ident]},
@@ -89,7 +94,7 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
         answers(document, got, "POST", path)
         answers(document, member.post(path, token, {"bogus": 1}), "POST", path)
     (question, *_) = member.get("/questions?mine=true", token).json["questions"]
-    for path in ("/objects", "/sources", "/imports", "/questions", "/log", "/log/receipts"):
+    for path in ("/objects", "/sources", "/imports", "/compliance", "/questions", "/log", "/log/receipts"):
         answers(document, member.get(path, token), "GET", path)
     answers(document, member.get(f"/objects/{ident}", token), "GET", "/objects/{id}")
     picture = f"/questions/{quote(question['statement'], safe='')}/answers"

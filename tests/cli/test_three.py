@@ -52,6 +52,16 @@ def test_a_report_is_shared_received_explained_retracted_and_complied_with(three
     until(lambda: words(arcadia, INDICATOR) == everybody, "everybody has complied")
     assert borealia.ask("lookup", DOMAIN)["answers"][0]["found"][0]["witnesses"][0]["retracted"]
     assert "RETRACTED" in borealia("lookup", DOMAIN).out
+    acts = arcadia.ask("compliance", "--waiting")
+    assert (acts["total"], acts["waiting"], acts["acts"]) == (1, 0, [])
+    (act,) = arcadia.ask("compliance")["acts"]
+    assert (act["act"], act["statements"], act["members"]) == ("retract", 1, everybody)
+    mended = arcadia.ask("show", INDICATOR)["versions"][0]["text"].replace("2013-05-22", "2026-11-22")
+    (arcadia.home / "mended.json").write_text(mended)
+    done = arcadia.ask("correct", INDICATOR, "--with", arcadia.home / "mended.json", "--reason", "the date was wrong")
+    assert done["stated"] == ["three-shores"]
+    until(lambda: arcadia.ask("compliance", "--waiting")["waiting"] == 0, "everybody has the correction")
+    assert "corrected by" in borealia("lookup", DOMAIN).out
 
     cosigners = {one["cosigner"] for one in arcadia.ask("receipts")["receipts"]}
     assert cosigners == {borealia.name, cascadia.name}

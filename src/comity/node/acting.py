@@ -7,13 +7,13 @@ Only the author acts; a relay's acts follow the author's by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity import canon
 from comity.acts import AnyAct, Consent, Narrow, Retract, Span, Tombstone
-from comity.canon import AccordId, Instant, Origin, PartyId
+from comity.canon import AccordId, Instant, OfficeId, Origin, PartyId
 from comity.errors import Misuse, NotFound, Refused
 from comity.node import books, holdings, views, witness
 from comity.node.accords import Accords
@@ -43,14 +43,14 @@ class Complied:
 
 def retract(actor: Actor, node: Node, places: Sequence[int], reason: str) -> list[Origin]:
     """Retract own statements wherever they were stated; return the logs that carry an act."""
-    return _act(node, actor, places, lambda spans: Retract(spans, reason))
+    return state(node, actor, places, lambda spans: Retract(spans, reason))
 
 
 def narrow(actor: Actor, node: Node, places: Sequence[int], act: Narrow) -> list[Origin]:
     """Narrow own statements' marking; the act's own spans are replaced."""
     for name in (*act.to, *act.revoke):
         parse_audience(name)
-    return _act(
+    return state(
         node,
         actor,
         places,
@@ -62,7 +62,7 @@ def erase(actor: Actor, node: Node, places: Sequence[int], basis: str, reason: s
     """State a tombstone: bytes and salts go, here and at every honest holder. Raises `Misuse` without a basis."""
     if not basis.strip():
         raise Misuse("an erasure names its legal basis", hint="--basis 'GDPR art. 17', 'court order ...'")
-    return _act(node, actor, places, lambda spans: Tombstone(spans, basis, reason))
+    return state(node, actor, places, lambda spans: Tombstone(spans, basis, reason))
 
 
 def consent(actor: Actor, node: Node, places: Sequence[int], to: Sequence[str], until: Instant) -> list[Origin]:
@@ -73,10 +73,11 @@ def consent(actor: Actor, node: Node, places: Sequence[int], to: Sequence[str], 
         raise Misuse("a consent names to whom", hint="--to cert.cascadia.example/csirt")
     if until and until <= node.now():
         raise Misuse("a consent that ends in the past permits nothing")
-    return _act(node, actor, places, lambda spans: Consent(spans, tuple(sorted(to)), until), in_accords=True)
+    return state(node, actor, places, lambda spans: Consent(spans, tuple(sorted(to)), until), in_accords=True)
 
 
-def _act(node: Node, actor: Actor, places: Sequence[int], make: Make, *, in_accords: bool = False) -> list[Origin]:
+def state(node: Node, actor: Actor, places: Sequence[int], make: Make, *, in_accords: bool = False) -> list[Origin]:
+    """State an act about own statements where they stand; return the logs that carry it. Raises `Refused`."""
     with node.writing() as unit:
         by_log: dict[int, list[int]] = {}
         for at in places:
@@ -148,6 +149,76 @@ def _state(node: Node, unit: Unit, actor: Actor, log: Log, act: AnyAct) -> Origi
 
 
 ACTS_ABOUT: Final = ("tombstone", "retract", "narrow")
+
+
+class Told(NamedTuple):
+    """One act about content in one of our logs, and how far each member has come with it."""
+
+    act: AnyAct
+    accord: AccordId
+    position: int
+    at: Instant
+    statements: int
+    members: dict[PartyId, str]
+
+    @property
+    def waits(self) -> bool:
+        """Say whether somebody has not complied with it."""
+        return any(word != "complied" for word in self.members.values())
+
+
+def told(node: Node, accords: Accords, unit: Unit, office: OfficeId) -> list[Told]:
+    """Return every narrowing act of an office about what it stated in accords: the oldest that waits first."""
+    found: list[Told] = []
+    for log in unit.logs.all():
+        accord = canon.parse_origin(log.origin)[1]
+        if not log.own or accord is None or not log.size:
+            continue
+        about: dict[int, list[tuple[int, int]]] = {}
+        for start, end, where in unit.spans.about(log.origin, 0, log.size):
+            about.setdefault(where, []).append((start, end))
+        members = sorted(party for party in accords.get(unit, accord).members if party != node.me)
+        heard = {a.holder: a for a in holdings.answers(node, unit, log.origin)} if about else {}
+        for where, spans in about.items():
+            act, at = node.act(unit, where)
+            if act.narrows and _office_of(node, unit, where) == office:
+                states = {one: _state_of(node, unit, act, where, spans, log, one, heard) for one in members}
+                count = sum(end - start for start, end in spans)
+                found.append(Told(act, accord, where, at, count, states))
+    return sorted(found, key=lambda one: (not one.waits, one.at, one.position))
+
+
+def _office_of(node: Node, unit: Unit, at: int) -> str:
+    """Return the office of this party that stated an entry; empty for another party's."""
+    log_id, index = place(at)
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    return node.header(unit.entries.header(brief.header_id)).office if unit.logs.get(log_id).own else ""
+
+
+def _state_of(
+    node: Node,
+    unit: Unit,
+    act: AnyAct,
+    where: int,
+    spans: Sequence[tuple[int, int]],
+    log: Log,
+    party: PartyId,
+    heard: Mapping[PartyId, holdings.Answered],
+) -> str:
+    """Say how far a member has come with an act, by the least that it has done about any of its statements."""
+    told_in, act_index = unit.logs.get(place(where)[0]), place(where)[1]
+    answer = heard.get(party)
+    if told_in.id != log.id:
+        answer = {a.holder: a for a in holdings.answers(node, unit, told_in.origin)}.get(party)
+    held = None
+    if answer is not None and isinstance(act, Tombstone):
+        kept = heard[party].runs if party in heard else ()
+        overlaps = any(run.start < end and start < run.end for run in kept for start, end in spans
+                       if run.held is Held.PAYLOAD)  # fmt: skip
+        held = Held.PAYLOAD if overlaps else Held.ERASED
+    receipts = witness.receipts(node, unit, told_in.origin)
+    receipt = next((one for one in receipts if one.cosigner == party), None)
+    return _word(act.kind.removeprefix("act."), act_index, held, answer, receipt)
 
 
 def compliance(node: Node, accords: Accords, unit: Unit, places: Sequence[int]) -> list[Complied]:

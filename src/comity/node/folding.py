@@ -18,7 +18,7 @@ import msgspec
 from comity import acts, canon
 from comity.acts import AnyAct, Ballot, Consent, Hold, Join, Leave, Narrow, Resume, Retract, Span, Suspend, Tombstone
 from comity.areas import intel
-from comity.canon import OfficeId, Origin
+from comity.canon import Instant, OfficeId, Origin
 from comity.errors import ComityError, Malformed
 from comity.limits import ORIGIN_BYTES_MAX
 from comity.node import deliveries, views, wording
@@ -32,6 +32,7 @@ MOVES: Final = (Join, Leave, Suspend, Resume, Ballot)
 CHUNK: Final = 4_096  # entries looked at in one step
 AboutStatements = Consent | Narrow | Retract | Tombstone
 PASSED_KIND: Final = "home.passed"
+OWED_CORRECTIONS: Final = "correction-owed"  # shelf: place of what was passed on -> `OwedCorrection`
 
 
 class Taken(NamedTuple):
@@ -48,6 +49,16 @@ class Due(NamedTuple):
     origin: Origin
     office: OfficeId
     act: AboutStatements
+
+
+class OwedCorrection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this party passed on was corrected, and it has not passed on the correction yet (`correcting`)."""
+
+    about: Span  # in the own log
+    by: Span  # what takes its place, where its author stated it
+    office: OfficeId
+    reason: str
+    since: Instant
 
 
 class Passed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -288,5 +299,29 @@ def _owed(node: Node, unit: Unit, span: Span, act: AboutStatements) -> list[Due]
         if not living:
             continue  # erased before: the act that did it is on that log
         office = node.header(unit.entries.header(living[0].header_id)).office
-        due.append(Due(target.origin, office, msgspec.structs.replace(act, spans=(Span(target.origin, start, end),))))
+        about = Span(target.origin, start, end)
+        owed = msgspec.structs.replace(act, spans=(about,))
+        if isinstance(owed, Retract) and owed.by is not None:
+            owed = msgspec.structs.replace(owed, by=_instead(node, unit, target, about, owed, office))
+        due.append(Due(target.origin, office, owed))
     return due
+
+
+def _instead(node: Node, unit: Unit, target: Log, about: Span, act: Retract, office: OfficeId) -> Span | None:
+    """Return what takes the place of something passed on, in the same log; if it is not there yet, note that."""
+    assert act.by is not None
+    source = unit.logs.find(act.by.origin)
+    found = None if source is None else passed_as(unit, position(source.id, act.by.start), target)
+    if found is None and canon.parse_origin(target.origin)[1] is not None:
+        one = OwedCorrection(about, act.by, office, act.reason, node.now())
+        unit.documents.put(OWED_CORRECTIONS, f"{about.origin}#{about.start}", msgspec.json.encode(one))
+    return found
+
+
+def passed_as(unit: Unit, at: int, target: Log) -> Span | None:
+    """Return where an entry was passed on in a log of this party's own; None where it was not."""
+    for row in unit.views.find(views.PASSED, {"source": at}, limit=1_024):
+        log_id, index = place(int(row[0] or 0))
+        if log_id == target.id:
+            return Span(target.origin, index, index + 1)
+    return None

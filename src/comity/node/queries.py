@@ -46,6 +46,7 @@ class Reading(NamedTuple):
     source: str
     marking: Marking | None  # None: unmarked, or not readable
     retracted: bool
+    by: tuple[tuple[Origin, int], ...]  # what takes its place, where it was corrected
     origin: Origin  # for a relay: of what it passes on
     at: Instant
     lapses: Instant  # 0: until something changes
@@ -91,6 +92,11 @@ class Witness(msgspec.Struct, frozen=True, gc=False):
     def retracted(self) -> bool:
         """Say whether it was taken back."""
         return self.reading.retracted
+
+    @property
+    def corrected_by(self) -> tuple[str, ...]:
+        """Return the statements that took its place, as `<origin>#<index>`."""
+        return tuple(f"{origin}#{index}" for origin, index in self.reading.by)
 
     @property
     def at(self) -> Instant:
@@ -231,6 +237,7 @@ class Queries:
             header.source,
             narrowed(header.marking, standing) if header.marking else None,
             standing.retracted,
+            standing.by,
             header.relayed.origin if header.relayed else log.origin,
             header.at,
             lapses,

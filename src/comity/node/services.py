@@ -44,17 +44,18 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
     releases = Releases(node, accords)
     queries = Queries(node, accords, releases)
     openings = Openings(node, releases)
+    sharing = Sharing(node, accords, releases)
     return Services(
         node=node,
         accords=accords,
         releases=releases,
         queries=queries,
         explaining=Explaining(node, accords, releases, queries),
-        sharing=Sharing(node, accords, releases),
+        sharing=sharing,
         asking=Asking(node, accords, releases, queries),
         seeing=Seeing(node, openings, queries),
         owing=Owing(node, openings, queries),
         serving=Serving(node, accords, releases),
-        syncing=Syncing(node, accords),
+        syncing=Syncing(node, accords, sharing),
         check=check,
     )

@@ -14,11 +14,12 @@ from typing import Final
 from comity import canon, limits, party, sync
 from comity.canon import Digest, Origin, PartyId
 from comity.errors import Ours, Refused, Theirs, TooLarge, Unverified
-from comity.node import forks, holdings, parties, witness
+from comity.node import correcting, forks, holdings, parties, witness
 from comity.node.accords import TEXTS, Accords
 from comity.node.arrivals import Arrivals, Kept
 from comity.node.node import CARDS, Node
 from comity.node.ports import Log, LogState, Unit, Wire
+from comity.node.sharing import Sharing
 from comity.sync import Head, LogHead
 from comity.tlog.fork import ForkCertificate
 from comity.tlog.merkle import Frontier
@@ -50,8 +51,9 @@ Progress = Callable[[str, int, int], None]
 class Syncing:
     """Pulls from peers, one at a time."""
 
-    def __init__(self, node: Node, accords: Accords) -> None:
+    def __init__(self, node: Node, accords: Accords, sharing: Sharing) -> None:
         self._node = node
+        self._sharing = sharing
         self._accords = accords
         self._arrivals = Arrivals(node, accords)
         self._compared: dict[tuple[PartyId, Origin], bytes] = {}
@@ -85,6 +87,7 @@ class Syncing:
             self._guard(outcome, heads.witnessed, partial(self._take_receipt, outcome, heads.witnessed))
         if heads.home:
             self._guard(outcome, heads.home, partial(self._witness_home, outcome, heads.home, wire))
+        correcting.carry(self._node, self._sharing)
         if tell:
             self.tell()
         if not outcome.faults and not outcome.early:

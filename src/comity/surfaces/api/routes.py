@@ -93,6 +93,8 @@ ROUTES: Final = (
     _post("/share", "share", "State objects in an accord.", release.SHARE),
     _post("/explain", "explain", "Why an audience may, or may not, have an object.", release.EXPLAIN),
     _post("/retract", "retract", "No longer stand by objects, wherever they went.", release.RETRACT),
+    _post("/correct", "correct", "Put a corrected version in an object's place.", release.CORRECT),
+    _get("/compliance", "listCompliance", "Acts about content, and who has complied.", release.ACTS, shapes.ActsQuery),
     _post("/narrow", "narrow", "Make the marking of objects narrower.", release.NARROW),
     _post("/compliance", "compliance", "Who has answered acts about objects.", release.COMPLIANCE),
     _post("/sightings", "sight", "Put on record that something was seen, or not.", intel.SIGHT),

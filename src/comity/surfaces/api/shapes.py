@@ -68,6 +68,14 @@ class QuestionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class ActsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Acts about content; with `waiting` those that somebody has not complied with. `after` is a page's `next`."""
+
+    waiting: bool = False
+    limit: int = 100
+    after: str = ""
+
+
 class InboxQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Submissions that wait, or those that were settled."""
 

@@ -1,12 +1,14 @@
-"""`comity retract`, `narrow`, `consent`, `erase`, `compliance`."""
+"""`comity retract`, `correct`, `narrow`, `consent`, `erase`, `compliance`."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import click
 
 from comity.errors import Misuse
+from comity.surfaces.cli.files import read_text
 from comity.surfaces.cli.markings import instant
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import command
@@ -81,18 +83,66 @@ def erase(session: Session, names: tuple[str, ...], basis: str, reason: str) -> 
     session.put(done, _acted_lines(session, done))
 
 
-@command("compliance", example="comity compliance indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f")
-@OBJECTS
-def compliance(session: Session, names: tuple[str, ...]) -> None:
-    """Show who holds your objects, and who has answered the newest act about them.
+@command(
+    "correct",
+    example="comity correct indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --with mended.json --reason typo",
+)
+@click.argument("name", metavar="OBJECT")
+@click.option("--with", "file", required=True, metavar="FILE", help="The corrected object: one of STIX; - reads it.")
+@click.option("--reason", required=True, help="Goes on record and to whoever holds it.")
+def correct(session: Session, name: str, file: str, reason: str) -> None:
+    """Put a corrected version in the place of an object of yours, wherever that went, also by others' relays.
+
+    FILE is the same object with the same id and a later `modified`. It goes to every accord where the old one stands,
+    under no wider marking; the old one is retracted there and names what takes its place. Where the correction may not
+    go, the retraction goes all the same.
+    """
+    done = session.ask(verbs.CORRECT, verbs.Correct(name=name, text=read_text(file), reason=reason, **session.who))
+    lines = [f"Corrected by {done.statement}. On record: {done.by}."]
+    lines += [f"  {accord} has it." for accord in done.stated]
+    lines += [f"  {accord} learns of the retraction only: {why}" for accord, why in sorted(done.withheld.items())]
+    session.put(done, [*lines, *answer_lines(session, done.answers)])
+
+
+@command(
+    "compliance",
+    example="comity compliance --waiting\ncomity compliance indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f",
+)
+@click.argument("names", nargs=-1, metavar="[OBJECT…]")
+@click.option("--waiting", is_flag=True, help="Of all acts only those that somebody has not complied with.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Acts in one answer.")
+@click.option("--after", default="", metavar="ACT", help="Go on behind this one.")
+def compliance(session: Session, names: tuple[str, ...], waiting: bool, limit: int, after: str) -> None:
+    """Show who has complied: with every act of your office about content, or who holds objects and what they answered.
+
+    Without an object each retraction, correction, narrowing and erasure is one line, the oldest that still waits first.
 
     complied: it has the act and keeps to it. holds-the-act: it has it, the bytes are not gone yet. witnessed: it has
     signed for your log up to the act. silent: nothing was heard. Correspondents have no log: what stands beside them
     (sent, fetched, acknowledged) is this node's own word.
     """
+    if not names:
+        acts = session.ask(verbs.ACTS, verbs.Acts(waiting=waiting, limit=limit, after=after, **session.who))
+        session.put(acts, _acts_lines(session, acts))
+        return
     found = session.ask(verbs.COMPLIANCE, verbs.Compliance(names=names, **session.who))
     lines = [*answer_lines(session, found.answers), *_given_lines(session, found.given)]
     session.put(found, lines or ["They were stated in no accord: nobody has them from you."])
+
+
+def _acts_lines(session: Session, found: verbs.ActsShown) -> Iterator[str]:
+    yield f"{found.total} acts about content, {found.waiting} of them not complied with by everybody."
+    for one in found.acts:
+        about = "1 statement" if one.statements == 1 else f"{one.statements} statements"
+        reason = f": {one.reason}" if one.reason else ""
+        yield f"{session.time(one.at)}  {one.act} in {one.accord}, {about}{reason}"
+        counts = Counter(one.members.values())
+        yield "  " + (", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no other member")
+        late = sorted(party for party, word in one.members.items() if word != "complied")
+        yield from (f"    {party}: {one.members[party]}" for party in late)
+        yield f"    {one.statement}"
+    if found.next:
+        yield f"More: comity compliance --after {found.next}"
 
 
 def _given_lines(session: Session, given: Sequence[verbs.GivenShown]) -> list[str]:

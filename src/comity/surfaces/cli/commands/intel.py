@@ -117,6 +117,7 @@ def _object_lines(session: Session, item: verbs.ObjectShown, indent: str) -> Ite
         source = f", from {witness.source!r}" if witness.source else ""
         yield f"{indent}  {retracted}says {witness.party}/{witness.office}{source}: {witness.marking}"
         yield f"{indent}    {witness.statement}, {session.time(witness.at)}"
+        yield from (f"{indent}    corrected by {one}" for one in witness.corrected_by)
 
 
 def score_line(score: verbs.ScoreShown) -> str:

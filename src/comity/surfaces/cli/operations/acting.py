@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from comity.acts import Narrow
+from comity.acts import Narrow, Retract
 from comity.canon import Origin
-from comity.node import acting, correspondents, deliveries
+from comity.errors import Misuse
+from comity.node import acting, correcting, correspondents, deliveries
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
+from comity.node.queries import Found
 from comity.surfaces.cli.desk import Desk, actor_of
-from comity.surfaces.cli.operations.choosing import mine_first, one_of
+from comity.surfaces.cli.operations.choosing import is_own, mine_first, one_of
 from comity.surfaces.cli.verbs import Ask
 from comity.surfaces.cli.verbs import release as verbs
 from comity.vocab import Pap, Tlp
@@ -61,6 +63,65 @@ def _act(desk: Desk, ask: Ask, names: Sequence[str], what: str, carry_out: _Act)
     with node.store.read() as unit:
         answers = _answers(desk, unit, places)
     return verbs.Acted(what, str(actor), len(places), tuple(logs), answers)
+
+
+def correct(desk: Desk, ask: verbs.Correct) -> verbs.Corrected:
+    """Put a corrected version in the place of an own object, wherever it went."""
+    services, node = desk.services, desk.services.node
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        versions = services.queries.versions(unit, actor, ask.name) if "--" in ask.name and "#" not in ask.name else []
+        places = _places(desk, unit, actor, [ask.name])
+        own = [at for at in places if is_own(services, unit, actor, at)]
+        at = _newest(own, versions)
+    done = correcting.correct(node, services.sharing, actor, at, ask.text.strip().encode(), ask.reason)
+    with node.store.read() as unit:
+        log_id, index = place(done.position)
+        where = f"{unit.logs.get(log_id).origin}#{index}"
+        answers = _answers(desk, unit, [at])
+    return verbs.Corrected(where, str(actor), tuple(done.stated), done.withheld, tuple(done.logs), answers)
+
+
+def _newest(own: Sequence[int], versions: Sequence[Found]) -> int:
+    """Return the one place that is meant: of an object's own versions the newest that stands. Raises `Misuse`."""
+    for version in versions:
+        for witness in version.witnesses:
+            if witness.position in own and not witness.retracted:
+                return witness.position
+    if len(own) == 1:
+        return own[0]
+    raise Misuse(
+        "no single object of your office is meant" if own else "your office has no such object",
+        hint="`comity show` names each statement as <origin>#<index>",
+    )
+
+
+def acts(desk: Desk, ask: verbs.Acts) -> verbs.ActsShown:
+    """Return this office's acts about content, and how far everybody has come with each."""
+    node = desk.services.node
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        found = acting.told(node, desk.services.accords, unit, actor.office_id)
+        waiting = sum(one.waits for one in found)
+        total = len(found)
+        if ask.waiting:
+            found = [one for one in found if one.waits]
+        shown = [_act_shown(unit, one) for one in found]
+    names = [one.statement for one in shown]
+    start = names.index(ask.after) + 1 if ask.after in names else 0
+    page = shown[start : start + max(1, ask.limit)]
+    more = start + len(page) < len(shown)
+    return verbs.ActsShown(tuple(page), waiting, total, page[-1].statement if page and more else "")
+
+
+def _act_shown(unit: Unit, one: acting.Told) -> verbs.ActShown:
+    log_id, index = place(one.position)
+    is_correction = isinstance(one.act, Retract) and one.act.by is not None
+    name = "correct" if is_correction else one.act.kind.removeprefix("act.")
+    where = f"{unit.logs.get(log_id).origin}#{index}"
+    members = {str(party): word for party, word in one.members.items()}
+    reason = getattr(one.act, "reason", "")
+    return verbs.ActShown(name, one.accord, where, one.at, one.statements, reason, members)
 
 
 def compliance(desk: Desk, ask: verbs.Compliance) -> verbs.Answered:

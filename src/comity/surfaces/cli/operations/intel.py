@@ -125,6 +125,7 @@ def _witness(unit: Unit, witness: Witness) -> verbs.WitnessShown:
         marking=marking_text(witness.marking),
         at=witness.at,
         retracted=witness.retracted,
+        corrected_by=witness.corrected_by,
     )
 
 

@@ -348,5 +348,7 @@ OPERATIONS: Final = (
     Operation(verbs.NARROW, acting.narrow),
     Operation(verbs.CONSENT, acting.consent),
     Operation(verbs.ERASE, acting.erase),
+    Operation(verbs.CORRECT, acting.correct),
+    Operation(verbs.ACTS, acting.acts),
     Operation(verbs.COMPLIANCE, acting.compliance),
 )

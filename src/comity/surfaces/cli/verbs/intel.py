@@ -25,6 +25,7 @@ class WitnessShown(msgspec.Struct, frozen=True):
     marking: str
     at: int
     retracted: bool
+    corrected_by: tuple[str, ...] = ()  # <origin>#<index>
 
 
 class Seen(msgspec.Struct, frozen=True):

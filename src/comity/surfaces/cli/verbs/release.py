@@ -168,6 +168,54 @@ class Erase(Ask, frozen=True):
     reason: str = ""
 
 
+class Correct(Ask, frozen=True):
+    """An own object, and the newer version of it that takes its place."""
+
+    name: str
+    text: str  # one STIX object, as it is to be stated
+    reason: str
+
+
+class Corrected(msgspec.Struct, frozen=True):
+    """Where a correction went: accords that have the corrected version, and those that only learn of the retraction."""
+
+    statement: str  # of the corrected version, in the home log
+    by: str
+    stated: tuple[str, ...]
+    withheld: dict[str, str]  # accord -> why
+    logs: tuple[str, ...]
+    answers: tuple[CompliedShown, ...]
+
+
+class Acts(Ask, frozen=True):
+    """Every act of this party about content that it stated; `waiting`: only where somebody has not complied."""
+
+    waiting: bool = False
+    limit: int = 100
+    after: str = ""  # a cursor: the last act that was shown
+
+
+class ActShown(msgspec.Struct, frozen=True):
+    """One act about content, and how far the accord's members have come with it."""
+
+    act: str  # retract, narrow or tombstone, or correct: a retraction that names what takes its place
+    accord: str
+    statement: str  # of the act
+    at: int
+    statements: int  # that it is about
+    reason: str
+    members: dict[str, str]  # party -> complied, holds-the-act, witnessed or silent
+
+
+class ActsShown(msgspec.Struct, frozen=True):
+    """Acts, the oldest that somebody has not complied with first."""
+
+    acts: tuple[ActShown, ...]
+    waiting: int  # of all, those that somebody has not complied with
+    total: int
+    next: str  # cursor of the next page; empty: none
+
+
 class Compliance(Ask, frozen=True):
     """Objects whose holders' answers are asked for."""
 
@@ -222,4 +270,6 @@ RETRACT: Final = Verb("release/retract", Retract, Acted, signs=True)
 NARROW: Final = Verb("release/narrow", Narrow, Acted, signs=True)
 CONSENT: Final = Verb("release/consent", Consent, Acted, signs=True)
 ERASE: Final = Verb("release/erase", Erase, Acted, signs=True)
+CORRECT: Final = Verb("release/correct", Correct, Corrected, signs=True)
+ACTS: Final = Verb("release/acts", Acts, ActsShown)
 COMPLIANCE: Final = Verb("release/compliance", Compliance, Answered)
