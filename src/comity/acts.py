@@ -201,7 +201,6 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     retracted: bool = False
     erased: bool = False
-    by: tuple[tuple[Origin, int], ...] = ()  # what takes its place, where it was corrected
     tlp: Tlp = Tlp.CLEAR
     pap: Pap = Pap.CLEAR
     to: tuple[str, ...] | None = None
@@ -209,6 +208,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     onward: bool = True
     consents: tuple[tuple[str, Instant], ...] = ()
     revoked: tuple[str, ...] = ()
+    by: tuple[tuple[Origin, int], ...] = ()  # what takes its place, where it was corrected
 
     def consents_to(self, audience: str) -> Instant | None:
         """Return until when the author consents to `audience` (0: open end), or None if it does not."""

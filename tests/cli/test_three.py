@@ -56,8 +56,8 @@ def test_a_report_is_shared_received_explained_retracted_and_complied_with(three
     assert (acts["total"], acts["waiting"], acts["acts"]) == (1, 0, [])
     (act,) = arcadia.ask("compliance")["acts"]
     assert (act["act"], act["statements"], act["members"]) == ("retract", 1, everybody)
-    mended = arcadia.ask("show", INDICATOR)["versions"][0]["text"].replace("2013-05-22", "2026-11-22")
-    (arcadia.home / "mended.json").write_text(mended)
+    mended = json.loads(arcadia.ask("show", INDICATOR)["versions"][0]["text"])
+    (arcadia.home / "mended.json").write_text(json.dumps(mended | {"modified": "2026-11-22T00:00:00.000Z"}))
     done = arcadia.ask("correct", INDICATOR, "--with", arcadia.home / "mended.json", "--reason", "the date was wrong")
     assert done["stated"] == ["three-shores"]
     until(lambda: arcadia.ask("compliance", "--waiting")["waiting"] == 0, "everybody has the correction")
