@@ -34,6 +34,7 @@ INTEL_SIGHTING: Final = "intel.sighting"  # this party saw (or did not see) a va
 INTEL_EVIDENCE: Final = "intel.evidence"  # personal accounts: sealed, unindexed, never released
 INTEL_QUESTION: Final = "intel.question"  # has anybody seen this?
 INTEL_ANSWER: Final = "intel.answer"  # what an office says to a question, or to clarify an answer
+INTEL_INTEREST: Final = "intel.interest"  # what an office asks others for
 INTEL_RELAY: Final = "intel.relay"  # another author's statement, original bytes and proof
 
 

@@ -84,22 +84,22 @@ class Asking:
         Raises `Misuse` for a question that is none, `Refused` where a rule forbids it or nobody could have it.
         """
         with self._node.writing() as unit:
-            found = self._taking_part(unit, accord)
+            found = self.taking_part(unit, accord)
             if question.deadline and question.deadline <= self._node.now():
                 raise Misuse("a deadline lies ahead", hint="--deadline 4h, or a time to come")
-            header = self._header(actor, found, INTEL_QUESTION, questions.QUESTION_MEDIA, marking, priority)
+            header = self.header(actor, found, INTEL_QUESTION, questions.QUESTION_MEDIA, marking, priority)
             header = msgspec.structs.replace(header, conduct=conduct)
-            body = _readable(lambda: canon.encode(question))
+            body = readable(lambda: canon.encode(question))
             speech = policy.speech(header.kind, conduct)
             if not speech.allows:
                 raise Refused(speech.because)
-            _readable(lambda: questions.read_question(header, body))
-            decisions = self._decide(unit, found, header)
+            readable(lambda: questions.read_question(header, body))
+            decisions = self.decide(unit, found, header)
             for name in marking.to:
-                _require(decisions, name)
+                require(decisions, name)
             if not any(isinstance(decision, Release) for decision in decisions):
                 raise Refused(f"nobody in {found.id} could have the question: {_grounds(decisions)}")
-            return self._state(unit, found, header, body)
+            return self.put(unit, found, header, body)
 
     def answer(self, actor: Actor, at: int, answer: Answer, marking: Marking, *, reply: int | None = None) -> int:
         """State an answer to the question at a position, or with `reply` clarify an answer; return its position.
@@ -112,25 +112,27 @@ class Asking:
             if posed.retracted:
                 raise Refused(f"{posed.name} is retracted: nobody asks any more")
             clarified = None if reply is None else self.told(unit, actor, reply)
-            found = self._taking_part(unit, questions.accord_of(posed.origin) or "")
-            header = self._header(actor, found, INTEL_ANSWER, questions.ANSWER_MEDIA, marking, posed.priority)
+            found = self.taking_part(unit, questions.accord_of(posed.origin) or "")
+            header = self.header(actor, found, INTEL_ANSWER, questions.ANSWER_MEDIA, marking, posed.priority)
             header = msgspec.structs.replace(header, conduct=posed.conduct, refs=_refs(posed, clarified))
-            body = _readable(lambda: canon.encode(answer))
-            read = _readable(lambda: questions.read_answer(header, body))
+            body = readable(lambda: canon.encode(answer))
+            read = readable(lambda: questions.read_answer(header, body))
             _check_fit(posed, clarified, actor, read)
             _check_width(posed, clarified, marking)
-            _require(self._decide(unit, found, header), recipient(posed, clarified, actor))
-            return self._state(unit, found, header, body)
+            require(self.decide(unit, found, header), recipient(posed, clarified, actor))
+            return self.put(unit, found, header, body)
 
-    def _taking_part(self, unit: Unit, accord: str) -> Accord:
+    def taking_part(self, unit: Unit, accord: str) -> Accord:
+        """Return an accord that this party takes part in. Raises `NotFound`, `Refused`."""
         found = self._accords.get(unit, accord)
         if not found.takes_part(self._node.me):
             raise Refused(f"{accord} is {found.phase} for {self._node.me}: nothing new is stated in it")
         return found
 
-    def _header(
+    def header(
         self, actor: Actor, accord: Accord, kind: str, media: str, marking: Marking, priority: Priority
     ) -> Header:
+        """Return the header of what an office says in an accord. Raises `Refused` for a kind that it does not open."""
         text = accord.current.text
         if not text.opens(kind):
             raise Refused(f"{accord.id} does not open {kind}")
@@ -146,7 +148,7 @@ class Asking:
             exercise=text.exercise,
         )
 
-    def _decide(self, unit: Unit, accord: Accord, header: Header) -> list[Decision]:
+    def decide(self, unit: Unit, accord: Accord, header: Header) -> list[Decision]:
         """Decide for every audience of every other member, as sending will."""
         me = self._node.me
         jurisdiction = self._node.card(unit, me).card.jurisdiction
@@ -159,7 +161,8 @@ class Asking:
             for audience in self._releases.audiences(unit, facts, member, UNTOUCHED)
         ]
 
-    def _state(self, unit: Unit, accord: Accord, header: Header, body: bytes) -> int:
+    def put(self, unit: Unit, accord: Accord, header: Header, body: bytes) -> int:
+        """State it; return its position."""
         origin = books.accord_origin(self._node, unit, accord.id)
         draft = books.Draft(statement.encode_header(header), body)
         return books.state(self._node, unit, origin, header.accord, [draft])
@@ -316,7 +319,7 @@ def _check_width(posed: Posed, clarified: Told | None, marking: Marking) -> None
             )
 
 
-def _readable(read: Callable[[], T]) -> T:
+def readable(read: Callable[[], T]) -> T:
     """Read what a person of this party wrote. Raises `Misuse` for what others would refuse as malformed."""
     try:
         return read()
@@ -339,7 +342,7 @@ def _refs(posed: Posed, clarified: Told | None) -> tuple[Ref, ...]:
     return (*refs, Ref(clarified.origin, clarified.index, clarified.leaf, questions.REPLY))
 
 
-def _require(decisions: Sequence[Decision], name: str) -> None:
+def require(decisions: Sequence[Decision], name: str) -> None:
     """Refuse what the office or person of a name could not have. Raises `Refused` with the grounds."""
     about = [d for d in decisions if name in {d.audience.name, str(d.audience.office)}]
     if not about:

@@ -149,7 +149,7 @@ class Carrier:
         """
         sharing, node = self._services.sharing, self._node
         with node.store.read() as unit:
-            found = [one for start, end in part for one in fits(node, unit, rule, start, end)]
+            found = [one for start, end in part for one in fits(self._services, unit, rule, start, end)]
             there = sharing.stated(unit, rule.accord, [at for at, _ in found])
             asked = [at for at, _ in found if at not in there and not (warned or rule.warned)]
             flagged = flagged_at(node, self._lists, self._services.queries, unit, asked).found if asked else {}

@@ -10,13 +10,13 @@ import msgspec
 
 from comity import canon
 from comity.acts import Standing, narrowed
-from comity.areas.intel import merging, questions
+from comity.areas.intel import merging, questions, read_interest
 from comity.areas.intel.merging import Posed, Told
 from comity.errors import Malformed, Refused, Theirs
 from comity.node.node import Node
 from comity.node.ports import Entry, Log, Unit, place
 from comity.party import OfficeRef
-from comity.statement import INTEL_ANSWER, INTEL_QUESTION, Header, Marking, Ref
+from comity.statement import INTEL_ANSWER, INTEL_INTEREST, INTEL_QUESTION, Header, Marking, Ref
 from comity.tlog import leaf
 from comity.vocab import Held
 
@@ -90,10 +90,12 @@ def _marking(header: Header, standing: Standing) -> Marking:
 def verdict(
     node: Node, unit: Unit, log: Log, index: int, commitment: bytes, header: Header, body: bytes
 ) -> Theirs | None:
-    """Say why a question or an answer that arrives at an index of a member's log is not admitted, or None."""
+    """Say why a question, an answer or an interest that arrives in a member's log is not admitted, or None."""
     try:
         if header.kind == INTEL_QUESTION:
             questions.read_question(header, body)
+        elif header.kind == INTEL_INTEREST:
+            read_interest(header, body)
         else:
             _admit(node, unit, log, _told(log, index, commitment, header, body, Standing()))
     except Theirs as error:

@@ -19,15 +19,17 @@ from comity.areas import intel
 from comity.canon import AccordId, Instant, OfficeId
 from comity.errors import Conflict, Misuse, NotFound, Refused
 from comity.limits import RULES_MAX
-from comity.node import books
+from comity.node import books, interests
 from comity.node.actor import Actor
 from comity.node.arrivals import wider
 from comity.node.node import Node
 from comity.node.ports import Log, Unit, place, position
 from comity.node.services import Services
 from comity.node.sharing import ANONYMOUS, BATCH, Offer
+from comity.node.sources import SCHEDULE
 from comity.node.spans import runs
 from comity.node.warnings import WarningLists, flagged_at
+from comity.party import OfficeRef
 from comity.policy import Decision, Release, parse_audience
 from comity.statement import INTEL_OBJECT, Header, Marking
 from comity.vocab import Held, Tlp
@@ -55,6 +57,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     confidence: int = 0  # at least; objects whose producer gave none do not fit where it is over 0
     to: tuple[str, ...] = ()  # only these of those that each object's marking admits
     anonymous: bool = False
+    interest: str = ""  # <origin>#<index>: only what fits it, as long as it asks
     warned: bool = False  # also what is on warning lists
     enabled: bool = True
 
@@ -194,7 +197,21 @@ def obstacle(services: Services, unit: Unit, rule: Rule) -> str:
         accord = services.accords.get(unit, rule.accord)
     except NotFound as error:
         return str(error)
-    return "" if accord.takes_part(node.me) else f"{node.me} does not take part in {rule.accord} now"
+    if not accord.takes_part(node.me):
+        return f"{node.me} does not take part in {rule.accord} now"
+    return _not_asked(services, unit, rule) if rule.interest else ""
+
+
+def _not_asked(services: Services, unit: Unit, rule: Rule) -> str:
+    """Return why nobody asks for what a rule shares any more; empty where somebody does."""
+    actor = Actor(OfficeRef(services.node.me, rule.office), SCHEDULE)
+    try:
+        voiced = services.interests.named(unit, actor, rule.interest)
+    except (NotFound, Misuse) as error:
+        return str(error)
+    if voiced.accord != rule.accord:
+        return f"the interest was stated in {voiced.accord}, and the rule shares in {rule.accord}"
+    return "" if voiced.holds(services.node.now()) else f"the interest {rule.interest} was withdrawn or has ended"
 
 
 def record(node: Node, unit: Unit, rule: Rule, change: str, by: str, **more: object) -> None:
@@ -230,8 +247,14 @@ def homes(unit: Unit) -> list[Log]:
     return [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None]
 
 
-def fits(node: Node, unit: Unit, rule: Rule, start: int, end: int) -> list[tuple[int, Marking | None]]:
+def fits(services: Services, unit: Unit, rule: Rule, start: int, end: int) -> list[tuple[int, Marking | None]]:
     """Return (position, marking) of what fits a rule among the entries from one position to another of one log."""
+    node = services.node
+    asked: set[int] | None = None
+    if rule.interest:
+        actor = Actor(OfficeRef(node.me, rule.office), SCHEDULE)
+        interest = services.interests.named(unit, actor, rule.interest).interest
+        asked = {at for at, _ in interests.fits(node, services.queries, unit, actor, [interest], start, end)}
     log_id, first = place(start)
     rows: Mapping[int, tuple[object, ...]] = {}
     if rule.type or rule.confidence:
@@ -239,7 +262,7 @@ def fits(node: Node, unit: Unit, rule: Rule, start: int, end: int) -> list[tuple
         rows = {int(row[0] or 0): row for row in scanned}
     found: list[tuple[int, Marking | None]] = []
     for brief in unit.entries.brief(log_id, first, first + end - start):
-        if brief.held is not Held.PAYLOAD:
+        if brief.held is not Held.PAYLOAD or (asked is not None and brief.position not in asked):
             continue
         header = node.header(unit.entries.header(brief.header_id))
         if _suits(rule, header) and _suits_row(rule, rows.get(brief.position)):
@@ -285,7 +308,7 @@ def plan(services: Services, unit: Unit, rule: Rule, lists: WarningLists) -> Pla
     for log in homes(unit):
         for start in range(0, log.size, BATCH):
             end = min(start + BATCH, log.size)
-            places = [at for at, _ in fits(node, unit, rule, position(log.id, start), position(log.id, end))]
+            places = [at for at, _ in fits(services, unit, rule, position(log.id, start), position(log.id, end))]
             stated = services.sharing.stated(unit, accord.id, places)
             fresh = [at for at in places if at not in stated]
             done.known += len(places) - len(fresh)

@@ -9,6 +9,7 @@ from comity.areas.intel import Checker
 from comity.node.accords import Accords
 from comity.node.asking import Asking
 from comity.node.explaining import Explaining
+from comity.node.interests import Interests
 from comity.node.node import Node
 from comity.node.openings import Openings
 from comity.node.owing import Owing
@@ -31,6 +32,7 @@ class Services:
     explaining: Explaining
     sharing: Sharing
     asking: Asking
+    interests: Interests
     seeing: Seeing
     owing: Owing
     serving: Serving
@@ -45,6 +47,7 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
     queries = Queries(node, accords, releases)
     openings = Openings(node, releases)
     sharing = Sharing(node, accords, releases)
+    asking = Asking(node, accords, releases, queries)
     return Services(
         node=node,
         accords=accords,
@@ -52,7 +55,8 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
         queries=queries,
         explaining=Explaining(node, accords, releases, queries),
         sharing=sharing,
-        asking=Asking(node, accords, releases, queries),
+        asking=asking,
+        interests=Interests(node, asking, queries),
         seeing=Seeing(node, openings, queries),
         owing=Owing(node, openings, queries),
         serving=Serving(node, accords, releases),

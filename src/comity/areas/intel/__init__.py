@@ -28,15 +28,17 @@ from comity.areas.intel.columns import (
 )
 from comity.areas.intel.edges import EDGE, End, edge_rows, end_key, ends_of
 from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_of, rows
+from comity.areas.intel.interests import INTEREST, Interest, read_interest
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
 
 NAME: Final = "intel"
-VERSION: Final = 10  # of these views: a store folded by another version is folded again
+VERSION: Final = 11  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",
     "CUSTOM",
     "EDGE",
+    "INTEREST",
     "NAME",
     "OBJECT",
     "OBSERVABLE",
@@ -51,6 +53,7 @@ __all__ = [
     "End",
     "Facts",
     "Folded",
+    "Interest",
     "Item",
     "Relay",
     "RelayLine",
@@ -68,6 +71,7 @@ __all__ = [
     "kind_of",
     "object_key",
     "object_number",
+    "read_interest",
     "rows",
     "type_code",
     "type_name",

@@ -13,16 +13,25 @@ from comity import canon
 from comity.areas.intel.bodies import Sighting
 from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, VERDICTS, object_number
 from comity.areas.intel.edges import EDGE, edge_rows
+from comity.areas.intel.interests import INTEREST, read_interest
 from comity.areas.intel.objects import Facts, check_many
 from comity.areas.intel.questions import ANSWER, QUESTION, question_key, read_answer, read_question, refs_of
 from comity.areas.intel.verdicts import WORDS, word_rows
 from comity.errors import Theirs
 from comity.formats.stix.report import Refusal
-from comity.statement import INTEL_ANSWER, INTEL_OBJECT, INTEL_QUESTION, INTEL_RELAY, INTEL_SIGHTING, Header
+from comity.statement import (
+    INTEL_ANSWER,
+    INTEL_INTEREST,
+    INTEL_OBJECT,
+    INTEL_QUESTION,
+    INTEL_RELAY,
+    INTEL_SIGHTING,
+    Header,
+)
 from comity.view import Row, View
 
-VIEWS: Final = (OBJECT, STATED, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE)  # in the order of `Folded`
-ASKING: Final = frozenset({INTEL_QUESTION, INTEL_ANSWER})  # stated in accords only, and folded where they stand
+VIEWS: Final = (OBJECT, STATED, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE, INTEREST)  # in the order of `Folded`
+ASKING: Final = frozenset({INTEL_QUESTION, INTEL_ANSWER, INTEL_INTEREST})  # in accords only, and folded there
 
 
 class Item(NamedTuple):
@@ -43,12 +52,13 @@ class Folded(NamedTuple):
     questions: list[Row]
     answers: list[Row]
     edges: list[Row]
+    interests: list[Row]
     refused: list[tuple[int, str]]
 
     @classmethod
     def empty(cls) -> Folded:
         """Return what nothing adds up to."""
-        return cls([], [], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [], [], [])
 
     def by_view(self) -> list[tuple[View, list[Row]]]:
         """Return the rows of each view."""
@@ -78,7 +88,7 @@ def fold(items: Sequence[Item]) -> Folded:
 
 
 def _small(folded: Folded, item: Item) -> None:
-    """Add the row of a sighting, a question or an answer. Raises `Theirs`."""
+    """Add the row of a sighting, a question, an answer or an interest. Raises `Theirs`."""
     if kind_of(item.header) == INTEL_SIGHTING:
         sighting = canon.decode(item.body, Sighting, what="a sighting")
         verdict = VERDICTS.index(sighting.verdict)
@@ -90,6 +100,8 @@ def _small(folded: Folded, item: Item) -> None:
         read_answer(item.header, item.body)
         about, _ = refs_of(item.header)
         folded.answers.append((item.position, question_key(about.origin, about.index)))
+    elif item.header.kind == INTEL_INTEREST:
+        folded.interests.append((item.position, read_interest(item.header, item.body).until))
 
 
 def rows(folded: Folded, position: int, facts: Facts, data: bytes) -> None:

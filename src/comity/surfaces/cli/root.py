@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "questions": (f"{_AT}asking:questions", "What was asked, by whom, until when, and who has answered."),
     "answer": (f"{_AT}asking:answer", "Answer a question, decline it, or have an answer drafted."),
     "answers": (f"{_AT}asking:answers", "All answers to a question as one picture."),
+    "interest": (f"{_AT}interest:interest", "What offices ask one another for, and what fits."),
     "share": (f"{_AT}release:share", "State objects in an accord."),
     "rule": (f"{_AT}rule:rule", "Standing rules: what is shared as it comes."),
     "explain": (f"{_AT}release:explain", "Why an audience may, or may not, have an object."),

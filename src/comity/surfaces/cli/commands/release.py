@@ -41,6 +41,7 @@ def choice_options(function: F) -> F:
 )
 @click.option("--accord", required=True, metavar="ACCORD", help="Where to state them.")
 @choice_options
+@click.option("--interest", default="", metavar="INTEREST", help="What of your own fits this interest.")
 @marking_options
 @click.option("--anonymous", is_flag=True, help="State new objects that name nobody whom they came from.")
 @click.option("--flash", is_flag=True, help="An alert: it overtakes everything else on its way.")
@@ -54,6 +55,7 @@ def share(
     since: str,
     values: tuple[str, ...],
     collection: str,
+    interest: str,
     tlp: str,
     pap: str,
     to: tuple[str, ...],
@@ -66,7 +68,7 @@ def share(
     --tlp, --pap and --to may narrow each object's marking, never widen it. --anonymous states a new object with the
     technical part alone; what may name somebody elsewhere is withheld. Leaves with 1 if nothing could go.
     """
-    choice = verbs.Choice(names, source, kind, instant(session, since), values, collection)
+    choice = verbs.Choice(names, source, kind, instant(session, since), values, collection, interest)
     ask = verbs.Share(
         accord=accord,
         choice=choice,

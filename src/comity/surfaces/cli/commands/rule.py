@@ -39,6 +39,7 @@ rule = Lazy("rule", COMMANDS, help="Standing rules: what is shared as it comes."
 @click.option("--confidence", type=click.IntRange(0, 100), default=0, help="At least; none whose producer gave none.")
 @click.option("--to", multiple=True, metavar="AUDIENCE", help="Only these of those that each object's marking admits.")
 @click.option("--anonymous", is_flag=True, help="State a new object that names nobody; see `comity share`.")
+@click.option("--interest", default="", metavar="INTEREST", help="Only what fits this interest, as long as it asks.")
 @click.option("--warned", is_flag=True, help="Also what is on warning lists of likely false positives.")
 @click.option("--yes", is_flag=True, help="Make it; without, it is only shown.")
 def create(
@@ -51,6 +52,7 @@ def create(
     confidence: int,
     to: tuple[str, ...],
     anonymous: bool,
+    interest: str,
     warned: bool,
     yes: bool,
 ) -> None:
@@ -67,6 +69,7 @@ def create(
         confidence=confidence,
         to=to,
         anonymous=anonymous,
+        interest=interest,
         warned=warned,
         yes=yes,
         **session.who,
@@ -102,6 +105,7 @@ def _lines(session: Session, one: verbs.RuleShown) -> Iterator[str]:
     parts = [f"from {one.source}" if one.source else "from every source", one.type or "any type"]
     parts += [f"{one.tlp} at most"] + ([f"confidence {one.confidence} at least"] if one.confidence else [])
     parts += ([f"to {', '.join(one.to)}"] if one.to else []) + (["anonymised"] if one.anonymous else [])
+    parts += [f"what {one.interest} asks for"] if one.interest else []
     parts += ["also what is on warning lists"] if one.warned else []
     yield f"{one.name}: to {one.accord}: {', '.join(parts)}; made by {one.by}"
     if one.stopped:

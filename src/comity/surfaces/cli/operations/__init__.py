@@ -23,6 +23,7 @@ SUBJECTS: Final = (
     "collection",
     "searching",
     "asking",
+    "interest",
     "release",
     "rule",
     "node",

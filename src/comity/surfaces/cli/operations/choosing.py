@@ -118,6 +118,10 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
         if choice != Choice(collection=choice.collection):
             raise Misuse("a collection is its own query: give nothing beside it")
         return _collected(services, unit, actor, choice.collection, received=received)
+    if choice.interest:
+        if choice != Choice(interest=choice.interest):
+            raise Misuse("an interest is its own query: give nothing beside it")
+        return _asked_for(services, unit, actor, choice.interest)
     if choice.names:
         return sorted({at for name in choice.names for at in mine_first(services, unit, actor, name)})
     if choice.type and not intel.type_code(choice.type):
@@ -132,6 +136,21 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
         candidates = _of_query(services, unit, choice, received=received)
     kept = [at for at in candidates if received or is_own(services, unit, actor, at)]
     return [at for at in kept if services.queries.witness_at(unit, actor, at) is not None] if received else kept
+
+
+def _asked_for(services: Services, unit: Unit, actor: Actor, name: str) -> list[int]:
+    """Return this office's own objects that fit an interest."""
+    voiced = services.interests.named(unit, actor, name)
+    if not voiced.holds(services.node.now()):
+        raise Misuse(f"{name} was withdrawn or has ended: nobody asks for it any more")
+    places: list[int] = []
+    before = 0
+    while True:
+        found = services.interests.fitting(unit, actor, [voiced.interest], before=before, most=10_000)
+        places += found.places
+        before = found.before
+        if not before:
+            return sorted(places)
 
 
 def indexed(desk: Desk, choice: Choice) -> None:

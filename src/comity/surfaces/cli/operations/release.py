@@ -90,6 +90,17 @@ def share(desk: Desk, ask: verbs.Share) -> verbs.Shared:
     )
 
 
+def would_share(desk: Desk, unit: Unit, accord: Accord, places: Sequence[int]) -> tuple[tuple[verbs.Planned, ...], int]:
+    """Say what stating entries as they are would decide, class by class, and how many could go to nobody."""
+    planned: list[verbs.Planned] = []
+    withheld = 0
+    for marking, group in _by_marking(desk, unit, places):
+        more, left = _planned(desk, unit, accord, group, Offer(), marking)
+        planned += more
+        withheld += left
+    return tuple(planned), withheld
+
+
 def _warned(done: verbs.Shared, flagged: FlaggedPlaces) -> verbs.Shared:
     """Return what would be shared, with what warning lists say of it."""
     by = Counter(
@@ -164,17 +175,9 @@ def _plan(
     planned: list[verbs.Planned] = []
     withheld = 0
     for marking, group in groups:
-        offer = Offer(_offered(marking, ask.marking))
-        classes: dict[tuple[int, Header, Standing], int] = {}
-        for at in group:
-            header, standing, _ = _header(desk, unit, at)
-            key = (place(at)[0], header, standing)
-            classes[key] = classes.get(key, 0) + 1
-        for (log_id, header, standing), count in classes.items():
-            decisions = desk.services.sharing.would(unit, unit.logs.get(log_id), header, standing, accord, offer)
-            withheld += 0 if any(isinstance(d, Release) for d in decisions) else count
-            text = marking_text(offer.marking or marking)
-            planned.append(verbs.Planned(count, text, tuple(decision_shown(d) for d in decisions)))
+        more, left = _planned(desk, unit, accord, group, Offer(_offered(marking, ask.marking)), marking)
+        planned += more
+        withheld += left
     return verbs.Shared(
         accord=accord.id,
         by=str(actor),
@@ -186,6 +189,25 @@ def _plan(
         grounds={},
         planned=tuple(planned),
     )
+
+
+def _planned(
+    desk: Desk, unit: Unit, accord: Accord, places: Sequence[int], offer: Offer, marking: Marking | None
+) -> tuple[list[verbs.Planned], int]:
+    """Decide about entries of one marking, class by class; return also how many could go to nobody."""
+    classes: dict[tuple[int, Header, Standing], int] = {}
+    for at in places:
+        header, standing, _ = _header(desk, unit, at)
+        key = (place(at)[0], header, standing)
+        classes[key] = classes.get(key, 0) + 1
+    planned: list[verbs.Planned] = []
+    withheld = 0
+    for (log_id, header, standing), count in classes.items():
+        decisions = desk.services.sharing.would(unit, unit.logs.get(log_id), header, standing, accord, offer)
+        withheld += 0 if any(isinstance(d, Release) for d in decisions) else count
+        text = marking_text(offer.marking or marking)
+        planned.append(verbs.Planned(count, text, tuple(decision_shown(d) for d in decisions)))
+    return planned, withheld
 
 
 # -- explaining ------------------------------------------------------------------

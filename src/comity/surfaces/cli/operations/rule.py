@@ -38,6 +38,7 @@ def create(desk: Desk, ask: verbs.Create) -> verbs.PlanShown:
             confidence=ask.confidence,
             to=tuple(sorted(ask.to)),
             anonymous=ask.anonymous,
+            interest=ask.interest,
             warned=ask.warned,
         )
         rules.check(services, unit, rule)
@@ -145,6 +146,7 @@ def _shown(unit: Unit, rule: Rule) -> verbs.RuleShown:
         confidence=rule.confidence,
         to=rule.to,
         anonymous=rule.anonymous,
+        interest=rule.interest,
         warned=rule.warned,
         enabled=rule.enabled,
         stopped=state.stopped,

@@ -18,11 +18,12 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int = 0
     values: tuple[str, ...] = ()
     collection: str = ""
+    interest: str = ""  # <origin>#<index>
 
     @property
     def queries(self) -> bool:
         """Say whether anything but names is given."""
-        return bool(self.source or self.type or self.since or self.values or self.collection)
+        return bool(self.source or self.type or self.since or self.values or self.collection or self.interest)
 
 
 class Share(Ask, frozen=True):

@@ -21,6 +21,7 @@ class Create(Ask, frozen=True):
     confidence: int = 0
     to: tuple[str, ...] = ()
     anonymous: bool = False
+    interest: str = ""  # <origin>#<index>: only what fits it
     warned: bool = False
     yes: bool = False
 
@@ -59,6 +60,7 @@ class RuleShown(msgspec.Struct, frozen=True):
     confidence: int
     to: tuple[str, ...]
     anonymous: bool
+    interest: str
     warned: bool
     enabled: bool
     stopped: str

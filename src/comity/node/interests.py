@@ -1,0 +1,219 @@
+"""Interests at a node: stating and withdrawing them, whose are known, and what fits one.
+
+Rules: an interest is stated in an accord like any content, decided first, and withdrawn by a retraction. What fits is
+found among this office's own collected objects, or among what arrived; nothing is shared by that: sharing asks for each
+object what it always asks. A look is bounded and says where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from comity import canon
+from comity.acts import Standing, narrowed
+from comity.areas.intel import columns, interests
+from comity.areas.intel.interests import INTEREST_MEDIA, Interest
+from comity.canon import Instant, Origin
+from comity.errors import Malformed, Misuse, NotFound, Refused, Theirs
+from comity.formats.stix import observe
+from comity.node.actor import Actor
+from comity.node.asking import Asking, readable, require
+from comity.node.node import Node
+from comity.node.ports import Log, Unit, place, position
+from comity.node.queries import Queries
+from comity.policy import Release
+from comity.statement import INTEL_INTEREST, INTEL_OBJECT, INTEL_RELAY, Marking
+from comity.vocab import Held, Priority
+
+INTERESTS_READ_MAX: Final = 10_000  # interests listed at once, the newest of every log
+LOOKED_MAX: Final = 200_000  # entries looked at in one question: some ten seconds' work
+STEP: Final = 512
+_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Voiced(NamedTuple):
+    """An interest as it stands: who asks, in which accord, under which marking."""
+
+    name: str  # <origin>#<index>
+    position: int
+    origin: Origin
+    party: str
+    office: str
+    accord: str
+    at: Instant
+    marking: Marking
+    interest: Interest
+    withdrawn: bool
+
+    def holds(self, at: Instant) -> bool:
+        """Say whether it asks still."""
+        return not self.withdrawn and (not self.interest.until or at < self.interest.until)
+
+
+@dataclass(slots=True)
+class Fitting:
+    """What fits an interest: positions, the newest first, and how far was looked."""
+
+    places: list[int] = field(default_factory=list)
+    looked: int = 0  # entries
+    before: int = 0  # to go on, ask for what stands before this position; 0: nothing is left
+
+
+class Interests:
+    """States interests, lists them, and finds what fits."""
+
+    def __init__(self, node: Node, asking: Asking, queries: Queries) -> None:
+        self._node = node
+        self._asking = asking
+        self._queries = queries
+
+    def voice(self, actor: Actor, accord: str, interest: Interest, marking: Marking) -> int:
+        """State an interest in an accord; return its position.
+
+        Raises `Misuse` for one that asks for nothing or for what may not be asked for, `Refused` where nobody could
+        have it.
+        """
+        with self._node.writing() as unit:
+            found = self._asking.taking_part(unit, accord)
+            if interest.until and interest.until <= self._node.now():
+                raise Misuse("an interest ends in time to come", hint="--until 2027-06-30")
+            header = self._asking.header(actor, found, INTEL_INTEREST, INTEREST_MEDIA, marking, Priority.ROUTINE)
+            body = readable(lambda: canon.encode(interest))
+            readable(lambda: interests.read_interest(header, body))
+            decisions = self._asking.decide(unit, found, header)
+            for name in marking.to:
+                require(decisions, name)
+            if not any(isinstance(decision, Release) for decision in decisions):
+                grounds = sorted({f"{f.rule}: {f.because}" for d in decisions for f in d.findings if not f.allows})
+                raise Refused(f"nobody in {found.id} could have the interest: {'; '.join(grounds)}")
+            return self._asking.put(unit, found, header, body)
+
+    def voiced(self, unit: Unit, actor: Actor, at: int) -> Voiced:
+        """Return the interest at a position as this actor may read it. Raises `NotFound`."""
+        log_id, index = place(at)
+        log = unit.logs.get(log_id)
+        name = f"{log.origin}#{index}"
+        if self._queries.witness_at(unit, actor, at) is None:
+            raise NotFound(f"{name} is not here for {actor.office}")
+        (entry,) = unit.entries.read(log_id, index, index + 1)
+        header = self._node.header(entry.header or b"")
+        try:
+            interest = interests.read_interest(header, entry.body or b"") if header.kind == INTEL_INTEREST else None
+        except Theirs as error:
+            raise NotFound(f"{name} is no interest: {error}") from error
+        accord = canon.parse_origin(log.origin)[1]
+        if interest is None or header.marking is None or accord is None:
+            raise NotFound(f"{name} is no interest", hint="`comity interest list` names them")
+        standing = msgspec.json.decode(entry.standing, type=Standing)
+        return Voiced(
+            name, at, log.origin, log.party, header.office, accord, header.at, narrowed(header.marking, standing),
+            interest, standing.retracted,
+        )  # fmt: skip
+
+    def named(self, unit: Unit, actor: Actor, name: str) -> Voiced:
+        """Return the interest of a name, `<origin>#<index>`. Raises `NotFound` or `Misuse`."""
+        return self.voiced(unit, actor, self._queries.parse_place(unit, name))
+
+    def all_(self, unit: Unit, actor: Actor, *, mine: bool = False, ended: bool = False) -> list[Voiced]:
+        """Return the interests this actor may read, the newest first; `mine`: of the actor's office alone."""
+        rows = unit.views.scan(interests.INTEREST, 0, 2**62, limit=INTERESTS_READ_MAX)
+        found: list[Voiced] = []
+        for row in rows:
+            try:
+                one = self.voiced(unit, actor, int(row[0] or 0))
+            except NotFound:
+                continue
+            is_mine = (one.party, one.office) == tuple(actor.office)
+            if (is_mine or not mine) and (ended or one.holds(self._node.now())):
+                found.append(one)
+        return sorted(found, key=lambda one: (-one.at, one.name))
+
+    # -- what fits -------------------------------------------------------------
+
+    def fitting(
+        self, unit: Unit, actor: Actor, wanted: Sequence[Interest], *, arrived: bool = False, since: Instant = 0,
+        before: int = 0, most: int = 1_000,
+    ) -> Fitting:  # fmt: skip
+        """Return what fits any of some interests, the newest first: own collected objects, or what arrived.
+
+        At most `most` of them and LOOKED_MAX entries looked at; `Fitting.before` goes on from there.
+        """
+        done = Fitting()
+        for log in reversed(self._logs(unit, arrived=arrived)):
+            last = log.size
+            if before:
+                upto_log, upto = place(before)
+                if log.id > upto_log:
+                    continue
+                last = min(log.size, upto) if log.id == upto_log else log.size
+            for end in range(last, 0, -STEP):
+                start = max(0, end - STEP)
+                span = position(log.id, start), position(log.id, end)
+                found = fits(self._node, self._queries, unit, actor, wanted, *span)
+                done.places += [at for at, said in reversed(found) if said >= since]
+                done.looked += end - start
+                if len(done.places) >= most or done.looked >= LOOKED_MAX:
+                    done.before = position(log.id, start)
+                    return done
+        return done
+
+    def _logs(self, unit: Unit, *, arrived: bool) -> list[Log]:
+        """Return own home logs, or others' logs in accords, by number."""
+        logs = [log for log in unit.logs.all() if log.size]
+        if arrived:
+            return sorted((log for log in logs if not log.own), key=lambda log: log.id)
+        return sorted(
+            (log for log in logs if log.own and canon.parse_origin(log.origin)[1] is None), key=lambda log: log.id
+        )
+
+
+def fits(
+    node: Node, queries: Queries, unit: Unit, actor: Actor, wanted: Sequence[Interest], start: int, end: int
+) -> list[tuple[int, Instant]]:
+    """Return (position, when it was stated) of what fits any interest from one position to another of one log.
+
+    Of an own log only the actor's office's own objects, of another's what the actor may read and what stands.
+    """
+    log_id, first = place(start)
+    log = unit.logs.get(log_id)
+    codes: set[int] | None = None
+    rows: dict[int, int] = {}
+    if all(one.types for one in wanted):
+        codes = {columns.type_code(type_) for one in wanted for type_ in one.types}
+        scanned = unit.views.scan(columns.OBJECT, start, end - 1, limit=end - start)
+        rows = {int(row[0] or 0): int(row[2] or 0) for row in scanned}
+        if codes.isdisjoint(rows.values()):
+            return []
+    found: list[tuple[int, Instant]] = []
+    for entry in unit.entries.read(log_id, first, first + end - start):
+        if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
+            continue
+        if codes is not None and rows.get(entry.position) not in codes:
+            continue
+        header = node.header(entry.header)
+        kind = header.relayed.kind if header.relayed else header.kind
+        if kind != INTEL_OBJECT or (log.own and header.office != actor.office_id):
+            continue
+        body = entry.body
+        if header.kind == INTEL_RELAY:
+            payload = body[body.find(b"\n") + 1 :]
+            body = payload[payload.find(b"\n") + 1 :]
+        if not _any_fits(wanted, body):
+            continue
+        witness = queries.witness_at(unit, actor, entry.position)
+        if witness is not None and not witness.retracted:
+            found.append((entry.position, header.at))
+    return found
+
+
+def _any_fits(wanted: Sequence[Interest], body: bytes) -> bool:
+    tree = _DECODE(body)
+    try:
+        seen, _ = observe.of_object(tree)
+    except Malformed:  # a pattern that is not read: it may still fit by its name or type
+        seen = ()
+    return any(interests.fits(one, tree, seen) for one in wanted)

@@ -1,0 +1,87 @@
+"""Interests: what one may ask for, and which objects fit, by their own bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity import canon
+from comity.areas.intel import interests
+from comity.areas.intel.interests import INTEREST_MEDIA, Interest
+from comity.areas.intel.questions import Subject, Why
+from comity.errors import Theirs
+from comity.formats.stix import observe
+from comity.statement import INTEL_INTEREST, Header, Marking
+from comity.vocab import Tlp
+
+HEADER = Header(1, INTEL_INTEREST, canon.OfficeId("csirt"), 1, 1, INTEREST_MEDIA, Marking(Tlp.AMBER))
+
+
+def indicator(pattern: str, **more: Any) -> dict[str, Any]:
+    return {"type": "indicator", "id": "indicator--11111111-2222-4333-8444-555555555555", "pattern": pattern,
+            "pattern_type": "stix", **more}  # fmt: skip
+
+
+def fit(interest: Interest, tree: dict[str, Any]) -> bool:
+    assert interests.read_interest(HEADER, canon.encode(interest)) == interest
+    seen, _ = observe.of_object(tree)
+    return interests.fits(interest, tree, seen)
+
+
+ADDRESS = indicator("[ipv4-addr:value = '192.0.2.77']", confidence=60)
+URL = indicator("[url:value = 'https://mail.arcadia.example/x']")
+NAMED = {
+    "type": "malware",
+    "id": "malware--11111111-2222-4333-8444-555555555555",
+    "name": "PIVY",
+    "aliases": ["Poison  Ivy"],
+}
+TECHNIQUE = {"type": "attack-pattern", "id": "attack-pattern--11111111-2222-4333-8444-555555555555", "name": "x",
+             "external_references": [{"source_name": "mitre-attack", "external_id": "T1566"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tree", "does"),
+    [
+        ({"networks": ("192.0.2.0/24",)}, ADDRESS, True), ({"networks": ("192.0.2.0/26",)}, ADDRESS, False),
+        ({"networks": ("2001:db8::/32",)}, ADDRESS, False), ({"kinds": ("ipv4",)}, ADDRESS, True),
+        ({"values": (Subject("ipv4", "192.0.2.77"),)}, ADDRESS, True), ({"types": ("malware",)}, ADDRESS, False),
+        ({"types": ("indicator",), "confidence": 60}, ADDRESS, True),
+        ({"kinds": ("ipv4",), "confidence": 61}, ADDRESS, False),
+        ({"domains": ("arcadia.example",)}, URL, True), ({"domains": ("dia.example",)}, URL, False),
+        ({"kinds": ("url",), "confidence": 1}, URL, False), ({"names": ("poison ivy",)}, NAMED, True),
+        ({"names": ("ivy",)}, NAMED, False), ({"techniques": ("t1566",)}, TECHNIQUE, True),
+        ({"values": (Subject("stix-id", NAMED["id"]),)}, NAMED, True),
+        ({"sectors": ("Energy",)}, NAMED | {"sectors": ["energy"]}, True),
+        ({"countries": ("XA",)}, {"type": "location", "id": "location--" + NAMED["id"][9:], "country": "XA"}, True),
+    ],
+)  # fmt: skip
+def test_what_fits(wanted: dict[str, Any], tree: dict[str, Any], does: bool) -> None:
+    assert fit(Interest(Why.HUNT, **wanted), tree) is does
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {}, {"types": ("identity",)}, {"types": ("user-account",)}, {"kinds": ("text",)}, {"networks": ("0.0.0.0/0",)},
+        {"networks": ("192.0.2.7/24",)}, {"domains": ("Arcadia.example",)}, {"values": (Subject("text", "anything"),)},
+        {"names": (" ",)}, {"names": ("a", "a")}, {"names": ("x" * 201,)}, {"names": ("a\u202eb",)},
+        {"kinds": ("ipv4",), "until": -1},
+        {"kinds": ("ipv4",), "confidence": 101}, {"names": tuple(map(str, range(1_001)))},
+        {"kinds": ("ipv4",), "text": "x" * 2_001},
+    ],
+)  # fmt: skip
+def test_what_may_not_be_asked_for(wanted: dict[str, Any]) -> None:
+    with pytest.raises(Theirs):
+        interests.read_interest(HEADER, canon.encode(Interest(Why.HUNT, **wanted)))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_interest_or_malformed(data: bytes) -> None:
+    try:
+        interests.read_interest(HEADER, data)
+    except Theirs:
+        pass
