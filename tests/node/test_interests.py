@@ -9,6 +9,7 @@ import pytest
 
 from comity.areas.intel.interests import Interest
 from comity.areas.intel.questions import Why
+from comity.canon import AccordId
 from comity.errors import Misuse, NotFound, Refused
 from comity.node import acting, interests, rules
 from comity.node.carrying import Carrier
@@ -104,7 +105,8 @@ def test_another_offices_records_do_not_match(world: World) -> None:
 def test_a_rule_shares_what_was_asked_for_until_it_is_withdrawn(world: World) -> None:
     a, b = world.people
     name = voiced(world)
-    rule = Rule("asked", a.actor.office_id, "two", "duty", a.node.now(), interest=name, warned=True)  # type: ignore[arg-type]
+    accord = AccordId("two")
+    rule = Rule("asked", a.actor.office_id, accord, "duty", a.node.now(), interest=name, warned=True)
     with a.node.writing() as unit:
         rules.create(a.services, unit, a.actor, rule)
     carrier = Carrier(a.services, WarningLists(None))

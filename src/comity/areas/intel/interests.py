@@ -194,7 +194,8 @@ def _in_networks(text: str, wanted: _Wanted) -> bool:
         found = ipaddress.ip_network(text)
     except ValueError:
         return False
-    return any(found.version == net.version and found.subnet_of(net) for net in wanted.networks)  # type: ignore[arg-type]
+    same = [net for net in wanted.networks if net.version == found.version]
+    return any(found.subnet_of(net) for net in same)  # type: ignore[arg-type]  # of one version
 
 
 def _names(tree: Mapping[str, Any]) -> frozenset[str]:
