@@ -98,6 +98,7 @@ ROUTES: Final = (
     _post("/narrow", "narrow", "Make the marking of objects narrower.", release.NARROW),
     _post("/compliance", "compliance", "Who has answered acts about objects.", release.COMPLIANCE),
     _post("/sightings", "sight", "Put on record that something was seen, or not.", intel.SIGHT),
+    _post("/remarks", "remark", "Put an opinion or a note about objects on record.", intel.REMARK),
     _get(
         "/questions", "listQuestions", "What was asked, and who has answered.", asking.QUESTIONS, shapes.QuestionsQuery
     ),

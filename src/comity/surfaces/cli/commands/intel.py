@@ -1,9 +1,9 @@
-"""`comity lookup`, `show`, `sighting`, `sources`."""
+"""`comity lookup`, `show`, `sighting`, `opinion`, `note`, `sources`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO, Final
 
@@ -14,9 +14,10 @@ from comity.surfaces.cli.files import read_text
 from comity.surfaces.cli.markings import instant, marking_options, said
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import command
-from comity.surfaces.cli.verbs import Nothing
+from comity.surfaces.cli.verbs import MarkingSaid, Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
+OPINIONS: Final = ("strongly-disagree", "disagree", "neutral", "agree", "strongly-agree")  # STIX 2.1 §10.19
 NOT_FOUND: Final = 1  # exit code: the question was understood, and nothing is known
 LOOKUP_BATCH: Final = 10_000  # values asked in one call
 LINE_BYTES_MAX: Final = 65_536  # bytes of a line of standard input; what is longer holds no value, and is cut
@@ -101,6 +102,7 @@ def _lookup_lines(session: Session, found: verbs.Answers) -> Iterator[str]:
             yield f"  {_seen_line(session, seen)}"
         for score in answer.scores:
             yield f"  {score_line(score)}"
+        yield from _remark_lines(session, answer.remarks, answer.contradictions)
     if len(found.answers) > 1:
         yield f"{found.known} of {len(found.answers)} known."
 
@@ -167,6 +169,19 @@ def _show_lines(session: Session, found: verbs.Shown) -> Iterator[str]:
         yield from _object_lines(session, version.object, "")
         yield "  its producer's own words:"
         yield from (f"    {line}" for line in version.text.splitlines())
+    yield from _remark_lines(session, found.remarks, found.contradictions)
+
+
+def _remark_lines(
+    session: Session, remarks: Sequence[verbs.RemarkShown], apart: Sequence[verbs.ContradictionShown]
+) -> Iterator[str]:
+    for one in remarks:
+        source = f", from {one.source!r}" if one.source else ""
+        yield f"  {one.opinion or 'notes'}: {one.party}/{one.office}{source}, {session.time(one.at)}: {one.marking}"
+        yield from (f"    {line}" for line in one.text.splitlines())
+    for each in apart:
+        yield f"  CONTRADICTION about {each.what}:"
+        yield from (f"    {word}: {', '.join(who)}" for word, who in each.sides.items())
 
 
 # -- sightings and sources ----------------------------------------------------------
@@ -218,6 +233,57 @@ def sighting(
     )
     when = f"{_times(done.count, done.verdict)}, {'last ' if done.verdict == 'seen' else ''}{session.time(done.seen)}"
     lines = [f"{done.about}: {when}.", f"On record: {done.by}."]
+    lines += [f"Stated in {done.accord}."] if done.accord and not done.withheld else []
+    lines += [f"Withheld from {done.accord}: {ground}" for ground in done.withheld]
+    session.put(done, lines)
+
+
+@command(
+    "opinion",
+    example="comity opinion evil.example disagree --why 'a sinkhole of ours since May'\n"
+    "comity opinion indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f agree --accord three-shores --tlp AMBER",
+)
+@click.argument("name", metavar="OBJECT|VALUE")
+@click.argument("opinion", metavar="OPINION", type=click.Choice(OPINIONS))
+@click.option("--why", default="", help="In a few words.")
+@click.option("--accord", default="", metavar="ACCORD", help="State it there too.")
+@marking_options
+def opinion(
+    session: Session, name: str, opinion: str, why: str, accord: str, tlp: str, pap: str, to: tuple[str, ...]
+) -> None:
+    """Say in your office's name what you think of an object.
+
+    OPINION is strongly-disagree, disagree, neutral, agree or strongly-agree. It is a STIX opinion of its own and changes
+    nothing of what it is about; one that disagrees lowers its score.
+    """
+    _remark(session, (name,), opinion, why, accord, said(tlp, pap, to))
+
+
+@command(
+    "note",
+    example="comity note evil.example --text 'the registrar took it down on Monday'\n"
+    "comity note report--81cac9d1-a0a5-4b3a-8d05-1f2c0c3e8a4f --file analysis.txt --accord three-shores --tlp GREEN",
+)
+@click.argument("names", nargs=-1, required=True, metavar="OBJECT|VALUE…")
+@click.option("--text", default="", help="What you note.")
+@click.option("--file", default="", metavar="FILE", help="Or a file that holds it; - reads standard input.")
+@click.option("--accord", default="", metavar="ACCORD", help="State it there too.")
+@marking_options
+def note(
+    session: Session, names: tuple[str, ...], text: str, file: str, accord: str, tlp: str, pap: str, to: tuple[str, ...]
+) -> None:
+    """Note something about objects in your office's name: a STIX note of its own."""
+    if bool(text) == bool(file):
+        raise Misuse("give --text or --file")
+    _remark(session, names, "", text or read_text(file), accord, said(tlp, pap, to))
+
+
+def _remark(
+    session: Session, about: tuple[str, ...], opinion: str, text: str, accord: str, marking: MarkingSaid
+) -> None:
+    ask = verbs.Remark(about=about, opinion=opinion, text=text, accord=accord, marking=marking, **session.who)
+    done = session.ask(verbs.REMARK, ask)
+    lines = [f"{done.id}, about {', '.join(done.about)}.", f"On record: {done.by}, {done.statement}."]
     lines += [f"Stated in {done.accord}."] if done.accord and not done.withheld else []
     lines += [f"Withheld from {done.accord}: {ground}" for ground in done.withheld]
     session.put(done, lines)

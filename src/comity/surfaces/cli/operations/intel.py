@@ -15,7 +15,7 @@ from comity.formats import observables
 from comity.formats.decay import Verdict
 from comity.formats.observables import Observable
 from comity.node import ingest as ingesting
-from comity.node import knowing, scoring, sightings
+from comity.node import knowing, remarks, scoring, sightings
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place
 from comity.node.queries import Found, Witness
@@ -26,6 +26,8 @@ from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
 STIX_ID: Final = "stix-id"  # the kind of a value that is an object's own id
+DETAILED_MAX: Final = 256  # values of one answer whose remarks and contradictions are looked for, a millisecond each
+REMARKED_MAX: Final = 64  # objects of one answer whose opinions and notes are looked for
 
 
 # -- looking up ------------------------------------------------------------------
@@ -37,6 +39,7 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
     with desk.services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         known = queries.lookup_many(unit, actor, ask.values)
+        detailed = len(ask.values) <= DETAILED_MAX
         answers: list[verbs.Answer] = []
         for text, found in zip(ask.values, known, strict=True):
             read = observables.recognise(text)
@@ -49,7 +52,9 @@ def lookup(desk: Desk, ask: verbs.Lookup) -> verbs.Answers:
             )
             read_as = " or ".join(f"{o.kind} {o.value}" for o in read[:3])
             scores = _scores(desk, unit, actor, text, found) if found else ()
-            answers.append(verbs.Answer(text, read_as, objects, tuple(seen), scores))
+            keys = [key for key, *_ in observables.keyed(text)]
+            told, apart = _remarks(desk, unit, actor, [*found, *named], keys) if detailed else ((), ())
+            answers.append(verbs.Answer(text, read_as, objects, tuple(seen), scores, told, apart))
     return verbs.Answers(tuple(answers), sum(1 for a in answers if a.found or a.sightings))
 
 
@@ -165,12 +170,66 @@ def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
         actor = actor_of(desk, unit, ask)
         witnesses = queries.entries_of(unit, actor, ask.name)
         versions: list[verbs.VersionShown] = []
+        every: list[Found] = []
         for ident in dict.fromkeys(_id_at(desk, unit, witness) for witness in witnesses):
             for found in queries.versions(unit, actor, ident):
+                every.append(found)
                 body = queries.body(unit, found.witnesses[0].position)
                 shown = _object(desk, unit, found, Observable(STIX_ID, ident))
                 versions.append(verbs.VersionShown(shown, body.decode("utf-8", "replace")))
-    return verbs.Shown(ask.name, tuple(versions))
+        told, apart = _remarks(desk, unit, actor, every, [])
+    return verbs.Shown(ask.name, tuple(versions), told, apart)
+
+
+def _remarks(
+    desk: Desk, unit: Unit, actor: Actor, found: Sequence[Found], keys: Sequence[bytes]
+) -> tuple[tuple[verbs.RemarkShown, ...], tuple[verbs.ContradictionShown, ...]]:
+    """Return what is said about some objects, and where those who speak of them contradict each other."""
+    queries = desk.services.queries
+    told: list[remarks.Remark] = []
+    for ident in dict.fromkeys(_id_at(desk, unit, one.witnesses[0]) for one in found[:REMARKED_MAX]):
+        told += remarks.about(queries, unit, actor, ident)
+    about = [*keys, *dict.fromkeys(intel.object_key(one.object) for one in found)]
+    seen = [one for key in about for one in queries.sightings(unit, actor, key)] if found else []
+    apart = remarks.contradictions(queries, unit, actor, found, seen, told, desk.services.node.now()) if found else []
+    return tuple(map(_remark_shown, told)), tuple(
+        verbs.ContradictionShown(one.what, {word: tuple(who) for word, who in one.sides}) for one in apart
+    )
+
+
+def _remark_shown(one: remarks.Remark) -> verbs.RemarkShown:
+    who = one.witness
+    return verbs.RemarkShown(
+        one.ident, who.party, who.office, who.source, marking_text(who.marking), one.at, one.opinion, one.text
+    )
+
+
+def remark(desk: Desk, ask: verbs.Remark) -> verbs.Remarked:
+    """Put an opinion or a note on the home log, and into an accord where one is named."""
+    services, node = desk.services, desk.services.node
+    if ask.accord and not ask.marking.tlp:
+        raise Misuse("a remark that is shared carries a marking", hint="--tlp AMBER")
+    if ask.opinion:
+        one_of(remarks.Opinion, ask.opinion, what="an opinion")
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        about = tuple(
+            dict.fromkeys(
+                _id_at(desk, unit, witness)
+                for name in ask.about
+                for witness in services.queries.entries_of(unit, actor, name)
+            )
+        )
+    marking = marking_of(ask.marking) if ask.marking.tlp else None
+    at = remarks.remark(node, actor, about, marking, opinion=ask.opinion, text=ask.text)
+    with node.store.read() as unit:
+        log_id, index = place(at)
+        where = f"{unit.logs.get(log_id).origin}#{index}"
+        ident = str(msgspec.json.decode(services.queries.body(unit, at), type=dict[str, object])["id"])
+    withheld: dict[str, int] = {}
+    if ask.accord:
+        withheld = services.sharing.share(actor, ask.accord, [at], Offer(marking)).grounds
+    return verbs.Remarked(where, ident, about, str(actor), ask.accord, tuple(withheld))
 
 
 def _id_at(desk: Desk, unit: Unit, witness: Witness) -> str:
@@ -237,5 +296,6 @@ OPERATIONS: Final = (
     Operation(verbs.KNOW, know),
     Operation(verbs.SHOW, show),
     Operation(verbs.SIGHT, sight),
+    Operation(verbs.REMARK, remark),
     Operation(verbs.SOURCES, sources),
 )

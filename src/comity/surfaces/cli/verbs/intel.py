@@ -82,6 +82,26 @@ class ObjectShown(msgspec.Struct, frozen=True):
     witnesses: tuple[WitnessShown, ...]
 
 
+class RemarkShown(msgspec.Struct, frozen=True):
+    """An opinion or a note about an object, and who says it."""
+
+    id: str
+    party: str
+    office: str
+    source: str
+    marking: str
+    at: int
+    opinion: str  # of STIX 2.1's opinion-enum; empty: a note
+    text: str
+
+
+class ContradictionShown(msgspec.Struct, frozen=True):
+    """What is said in two ways, and who says which."""
+
+    what: str
+    sides: dict[str, tuple[str, ...]]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What is known of one value."""
 
@@ -90,6 +110,8 @@ class Answer(msgspec.Struct, frozen=True):
     found: tuple[ObjectShown, ...]
     sightings: tuple[Seen, ...]
     scores: tuple[ScoreShown, ...] = ()  # of each reading of which something stands
+    remarks: tuple[RemarkShown, ...] = ()  # about the objects found
+    contradictions: tuple[ContradictionShown, ...] = ()
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -149,6 +171,8 @@ class Shown(msgspec.Struct, frozen=True):
 
     name: str
     versions: tuple[VersionShown, ...]
+    remarks: tuple[RemarkShown, ...] = ()
+    contradictions: tuple[ContradictionShown, ...] = ()
 
 
 class Sight(Ask, frozen=True):
@@ -176,6 +200,27 @@ class Sighted(msgspec.Struct, frozen=True):
     verdict: str = "seen"
 
 
+class Remark(Ask, frozen=True):
+    """An opinion or, without one, a note about objects; `accord` states it there too."""
+
+    about: tuple[str, ...]
+    opinion: str = ""
+    text: str = ""
+    accord: str = ""
+    marking: MarkingSaid = MarkingSaid()
+
+
+class Remarked(msgspec.Struct, frozen=True):
+    """A remark on record."""
+
+    statement: str
+    id: str
+    about: tuple[str, ...]
+    by: str
+    accord: str
+    withheld: tuple[str, ...]
+
+
 class SourceShown(msgspec.Struct, frozen=True):
     """A source of an office and the marking it puts on what comes unmarked."""
 
@@ -195,4 +240,5 @@ LOOKUP: Final = Verb("intel/lookup", Lookup, Answers)
 KNOW: Final = Verb("intel/know", Know, KnownMany)
 SHOW: Final = Verb("intel/show", Show, Shown)
 SIGHT: Final = Verb("intel/sight", Sight, Sighted, signs=True)
+REMARK: Final = Verb("intel/remark", Remark, Remarked, signs=True)
 SOURCES: Final = Verb("intel/sources", Nothing, SourcesShown)
