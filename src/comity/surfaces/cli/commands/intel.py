@@ -253,8 +253,8 @@ def opinion(
 ) -> None:
     """Say in your office's name what you think of an object.
 
-    OPINION is strongly-disagree, disagree, neutral, agree or strongly-agree. It is a STIX opinion of its own and changes
-    nothing of what it is about; one that disagrees lowers its score.
+    OPINION is strongly-disagree, disagree, neutral, agree or strongly-agree. It is a STIX opinion of its own and
+    changes nothing of what it is about; one that disagrees lowers its score.
     """
     _remark(session, (name,), opinion, why, accord, said(tlp, pap, to))
 
