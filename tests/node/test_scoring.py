@@ -93,7 +93,7 @@ def listed(one: Inhabitant, days: float = 0, *, confidence: int = 0, unsure: boo
     queries = one.services.queries
     with one.store.read() as unit:
         places = [found for found, _ in queries.home_objects(unit, source="", type_="", after=0)]
-        judge = scoring.judge(queries, one.actor, at, least=confidence)
+        judge = scoring.judge(queries, one.actor, at)
         sieve, done = Sieve(confidence=confidence, unsure=unsure), Sifted()
         given = [item.value for item in feeding.items(one.node, unit, places, sieve, done, at=at, judge=judge)]
     assert given in ([], [VALUE])
@@ -200,3 +200,77 @@ def test_joined_witnesses_pass_a_bar_that_none_of_them_does(one: Inhabitant) -> 
     collect(one, "b", 60, number=2)
     assert listed(one, confidence=72) == []
     assert "confidence too low" in listed(one, confidence=73)
+
+
+def renew(one: Inhabitant, source: str, value: str, number: int = 1) -> list[int]:
+    """Take in a version of an object that is newer than all others, about a value; return where it stands."""
+    later = when(START + DAY)
+    tree = {
+        "type": "indicator", "spec_version": "2.1", "id": f"indicator--1111111{number}-2222-4333-8444-555555555555",
+        "created": when(START), "modified": later, "pattern_type": "stix", "confidence": 60,
+        "pattern": f"[ipv4-addr:value = '{value}']", "valid_from": when(START),
+    }  # fmt: skip
+    put(one, source, tree)
+    with one.store.read() as unit:
+        return [max(at for at, _ in one.services.queries.home_objects(unit, source=source, type_="", after=0))]
+
+
+def test_who_says_something_newer_is_no_witness_of_the_older(one: Inhabitant) -> None:
+    collect(one, "a", 60)
+    collect(one, "b", 60)
+    assert state(one) == (State.CURRENT, 72)
+    newer = renew(one, "a", "198.51.100.1")
+    assert state(one) == (State.CURRENT, 60)
+    acting.retract(one.actor, one.node, newer, "a mistake")
+    assert state(one) == (State.CURRENT, 72)
+
+
+def test_who_took_it_back_keeps_no_version_alive(one: Inhabitant) -> None:
+    collect(one, "a", 60)
+    collect(one, "b", 60)
+    with one.store.read() as unit:
+        places = [at for at, _ in one.services.queries.home_objects(unit, source="b", type_="", after=0)]
+    acting.retract(one.actor, one.node, places, "a mistake")
+    renew(one, "a", "198.51.100.1")
+    assert (state(one), worth(one), given(one, VALUE)) == ((State.SUPERSEDED, None), None, False)
+
+
+def test_a_list_keeps_what_a_version_that_was_taken_back_would_have_replaced(one: Inhabitant) -> None:
+    collect(one, "a", 60)
+    newer = renew(one, "a", "198.51.100.1")
+    assert not given(one, VALUE)
+    acting.retract(one.actor, one.node, newer, "a mistake")
+    assert given(one, VALUE)
+
+
+def test_a_list_is_asked_of_all_who_say_a_value(one: Inhabitant) -> None:
+    collect(one, "a", 10, age=24)
+    collect(one, "b", 60, age=24, number=2)
+    assert (state(one)[0], given(one, VALUE), listed(one)[0]) == (State.FADED, False, "faded")
+
+
+def test_a_word_about_one_object_counts_in_a_list_whichever_object_has_the_value(one: Inhabitant) -> None:
+    collect(one, "a", 80)
+    collect(one, "b", 80, number=2)
+    see(one, Verdict.EXPIRED, about="indicator--11111111-2222-4333-8444-555555555555")
+    assert (state(one), given(one, VALUE)) == ((State.FADED, 0), False)
+
+
+def test_a_word_about_an_object_that_stands_no_longer_does_not_count(one: Inhabitant) -> None:
+    collect(one, "a", 80)
+    collect(one, "b", 80, number=2)
+    renew(one, "b", "198.51.100.1", 2)
+    see(one, Verdict.EXPIRED, about="indicator--11111112-2222-4333-8444-555555555555")
+    whole = worth(one)
+    assert whole is not None
+    assert (state(one), whole.score, given(one, VALUE)) == ((State.CURRENT, 80), 80, True)
+
+
+def given(one: Inhabitant, value: str) -> bool:
+    """Say whether a list for sensors has a value."""
+    queries = one.services.queries
+    with one.store.read() as unit:
+        places = [at for at, _ in queries.home_objects(unit, source="", type_="", after=0)]
+        judge = scoring.judge(queries, one.actor, START)
+        items = feeding.items(one.node, unit, places, Sieve(), Sifted(), at=START, judge=judge)
+        return value in [each.value for each in items]

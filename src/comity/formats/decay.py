@@ -185,7 +185,9 @@ def aged(
         if verdict is not Verdict.EXPIRED:
             newest[who] = max(newest.get(who, (when, False)), (when, verdict is Verdict.FALSE_POSITIVE))
     doubters = tuple(sorted(who for who, (_, doubts) in newest.items() if doubts))
-    left = _left(base, model, since, at) * max(0, 100 - len(doubters) * model.false_positive) / 100
+    left = _left(base, model, since, at)
+    if doubters:  # else not a bit of it changes: what nobody sighted is weighed in another place too
+        left = left * max(0, 100 - len(doubters) * model.false_positive) / 100
     over = ended is not None and ended >= since
     number = 0 if over else math.floor(left)
     return Aged(number, over or number < model.threshold, since, doubters, ender if over else "", model.name)

@@ -24,7 +24,7 @@ from comity.formats.sensors.item import Item
 from comity.formats.stix import observe
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
-from comity.node.scoring import Asked
+from comity.node.scoring import Asked, Worth
 from comity.node.spans import runs
 from comity.statement import INTEL_RELAY, Marking
 from comity.vocab import Held
@@ -61,7 +61,7 @@ class _Worth(NamedTuple):
     item: Item
 
 
-Judge = Callable[[Unit, Sequence[Asked]], Sequence[tuple[int | None, bool]]]
+Judge = Callable[[Unit, Sequence[Asked]], Sequence[Worth]]
 """Says of values what they are worth now, and whether they have faded (`scoring.judge`)."""
 Warned = Callable[[Observable], bool]
 """Says whether a warning list has a value."""
@@ -109,7 +109,12 @@ def _weighed(
     """Yield what is worth enough; a value that one object is too weak for may come again with another."""
     told = judge(unit, [one.asked for one in found]) if judge is not None and found else None
     for number, (asked, item) in enumerate(found):
-        score, faded = told[number] if told is not None else (item.confidence, False)
+        worth = told[number] if told is not None else (item.confidence, False)
+        if worth is None:  # its author says something newer by another way, which does not go to this audience
+            done.left["superseded"] += 1
+            seen.discard(asked.key)
+            continue
+        score, faded = worth
         reason = "faded" if faded and not sieve.faded else ""
         if score is None:
             reason = reason or ("" if sieve.unsure else "without a confidence")
@@ -131,7 +136,7 @@ def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, 
 def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[int]:
     """Return the positions of versions that the same author and source have a newer one of.
 
-    Others cannot supersede: who states somebody else's id does not speak for them.
+    Others cannot supersede: who states somebody else's id does not speak for them. Nor does what was taken back.
     """
     numbers = {row[0]: intel.object_number(row[1]) for row in rows}
     several = unit.views.differing(intel.STATED, "modified", sorted(set(numbers.values())))
@@ -149,10 +154,10 @@ def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[
 
 
 def _sayer(node: Node, unit: Unit, at: int) -> tuple[object, ...]:
-    """Return who says an entry, and where they have it from."""
+    """Return who says an entry, and where they have it from; nothing where nobody stands by it."""
     log_id, index = place(at)
     (brief,) = unit.entries.brief(log_id, index, index + 1)
-    if brief.held is not Held.PAYLOAD:
+    if brief.held is not Held.PAYLOAD or _STANDING(unit.entries.standing(brief.standing_id)).retracted:
         return ()
     header = node.header(unit.entries.header(brief.header_id))
     if header.relayed is not None:
@@ -170,7 +175,7 @@ def _of_entry(
     at: Instant,
     warned: Warned | None,
 ) -> Iterator[_Worth]:
-    _, uuid, code, modified, until, flags = row
+    _, _, code, modified, until, flags = row
     confidence = intel.confidence_of(flags)
     reason = _unfit(code, until, flags, at)
     header = node.header(entry.header or b"")
@@ -194,7 +199,7 @@ def _of_entry(
             done.left["on a warning list"] += 1
         else:
             seen.add(key)
-            asked = Asked(value.kind, key, intel.object_number(uuid), entry.position, modified, confidence)
+            asked = Asked(value.kind, key)
             item = Item(
                 value.kind,
                 value.value,

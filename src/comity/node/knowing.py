@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from operator import attrgetter
-from typing import Final
+from math import inf
 
 import msgspec
 
@@ -59,9 +58,6 @@ class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     score: int | None = None  # of what is current: the confidences joined, as far as they have worn off
 
 
-_MODIFIED: Final = attrgetter("modified")
-
-
 def known(queries: Queries, unit: Unit, actor: Actor, texts: Sequence[str], at: Instant) -> list[Known]:
     """Return what is known of each of many values, in their order."""
     meant = list(map(observables.keyed, texts))
@@ -88,35 +84,29 @@ def _known(
 ) -> Known:
     if not meant:
         return Known(text, State.UNREAD)
-    told = _told(meant, found, sightings) if sightings else ()
-    count = sum([one.count for one in told])
+    count = _count(meant, found, sightings) if sightings else 0
     if not found:
         return Known(text, State.UNKNOWN, meant[0][1], meant[0][2], sightings=count)
-    best, last = found[0], found
-    if len(found) > 1:
-        last = [one for one in found if not later(one, newest)] if newest else found
-        best = max([one for one in last if one.current(at)] or last or found, key=_MODIFIED)
+    said = scoring.standing(found, newest, at)
+    best = found[0] if len(found) == 1 else _newest(said or _last(found, newest) or found)
     _, kind, value = meant[0] if len(meant) == 1 else next(one for one in meant if one[0] == best.key)
-    witness = _spokesman(best)
-    state = _state(best, newest, at)
+    reading = (best.witnesses[0] if len(best.witnesses) == 1 else _spokesman(best)).reading
     score = None
-    if state is State.CURRENT:
-        if len(found) == 1 and len(best.witnesses) == 1 and not told:
-            score, faded = scoring.plain(best, kind, weighing, at)
-        else:
-            standing = [one for one in last if one.key == best.key and one.current(at)]
-            whole = scoring.score(kind, standing, [word for one in told for word in one.words], weighing, at)
-            score, faded = whole.score, whole.faded
-        state = State.FADED if faded else state
+    if said:
+        same = said if len(meant) == 1 else [one for one in said if one.key == best.key]
+        score, faded = scoring.worth(kind, best.key, same, sightings, weighing, at)
+        state = State.FADED if faded else State.CURRENT
+    else:
+        state = _state(best, newest, at)
     return Known(
         text,
         state,
         kind,
         value,
-        witness.party,
-        witness.office,
-        witness.source,
-        witness.marking,
+        reading.party,
+        reading.office,
+        reading.source,
+        reading.marking,
         best.modified,
         best.until,
         best.confidence,
@@ -127,17 +117,33 @@ def _known(
     )
 
 
-def _told(meant: Meant, found: Sequence[Found], sightings: Mapping[bytes, Seen]) -> list[Seen]:
-    """Return what sightings say of a value and of the objects that name it."""
+def _newest(found: Sequence[Found]) -> Found:
+    """Return the newest; of several of one date the one that is stood by and valid the longest, not what came first."""
+    date = max([one.modified for one in found])
+    same = [one for one in found if one.modified == date]
+    return same[0] if len(same) == 1 else max(same, key=_weight)
+
+
+def _weight(found: Found) -> tuple[object, ...]:
+    is_stood_by = any(not one.retracted for one in found.witnesses)
+    until = inf if found.until is None else found.until
+    return is_stood_by, not found.revoked, until, found.object, found.code, found.flags, found.key
+
+
+def _last(found: Sequence[Found], newest: Newest) -> list[Found]:
+    """Return what its sayers have replaced by nothing newer, though it may not stand."""
+    return [one for one in found if not later(one, newest)]
+
+
+def _count(meant: Meant, found: Sequence[Found], sightings: Mapping[bytes, Seen]) -> int:
+    """Return how often a value, and the objects that name it, were seen."""
     keys = {one[0] for one in meant} | {intel.object_key(one.object) for one in found}
-    return [sightings[key] for key in sorted(keys) if key in sightings]
+    return sum([sightings[key].count for key in keys if key in sightings])
 
 
 def _spokesman(found: Found) -> Witness:
-    """Return the first who stands by it, else the first."""
-    if len(found.witnesses) == 1:
-        return found.witnesses[0]
-    return next((one for one in found.witnesses if not one.retracted), found.witnesses[0])
+    """Return the first by name who stands by it, else the first by name."""
+    return min(found.witnesses, key=lambda one: (one.retracted, one.party, one.office, one.source, one.position))
 
 
 def _state(found: Found, newest: Newest, at: Instant) -> State:

@@ -29,6 +29,7 @@ from comity.policy import Release
 from comity.statement import Header, Marking
 from comity.vocab import Held
 
+_confidence_of: Final = intel.confidence_of
 READINGS_KEPT: Final = 65_536  # class readings in memory, a few hundred bytes each
 
 Ident = tuple[int, int, int]  # of a class of entries: log, header, standing
@@ -128,12 +129,15 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     @property
     def confidence(self) -> int | None:
         """Return its producer's confidence, from 0 to 100; None where it gave none."""
-        return intel.confidence_of(self.flags)
+        return _confidence_of(self.flags)
 
     def current(self, at: Instant) -> bool:
         """Say whether it is still valid, not revoked, and stood by by at least one witness."""
-        in_time = self.until is None or self.until > at
-        return in_time and not self.revoked and any(not w.retracted for w in self.witnesses)
+        if self.flags & intel.REVOKED or (self.until is not None and self.until <= at):
+            return False
+        if len(self.witnesses) == 1:  # of very many values nearly every one: no generator is made for it
+            return not self.witnesses[0].reading.retracted
+        return any(not witness.retracted for witness in self.witnesses)
 
 
 class Sighting(NamedTuple):
@@ -405,14 +409,33 @@ def said(number: int, witness: Witness) -> Said:
 
 
 def later(found: Found, newest: Newest) -> list[Found]:
-    """Return what everybody who said this says now; nothing where anybody stands by it as the newest."""
+    """Return what everybody who said this says now; nothing where anybody stands by it as the newest.
+
+    Who took it back neither stands by it nor says anything newer by that.
+    """
     after: list[Found] = []
     for witness in found.witnesses:
-        now = newest.get(said(found.object, witness), ())
-        if not now or now[0].modified <= found.modified:
+        if witness.retracted:
+            continue
+        now = _replaced(found, witness, newest)
+        if not now:
             return []
         after += now
     return after
+
+
+def still(found: Found, newest: Newest) -> Found | None:
+    """Return this with those of its witnesses who say nothing newer and did not take it back; None where none do."""
+    left = tuple([one for one in found.witnesses if not one.retracted and not _replaced(found, one, newest)])
+    if len(left) == len(found.witnesses):
+        return found
+    return msgspec.structs.replace(found, witnesses=left) if left else None
+
+
+def _replaced(found: Found, witness: Witness, newest: Newest) -> Sequence[Found]:
+    """Return what a witness says now of the object, where that is newer than this."""
+    now = newest.get(said(found.object, witness), ())
+    return now if now and now[0].modified > found.modified else ()
 
 
 def _versions(found: Sequence[Found]) -> list[Found]:

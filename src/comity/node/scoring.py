@@ -7,7 +7,6 @@ and none is made up; age and sightings still say when a value has faded. How it 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -15,13 +14,14 @@ from typing import Final, NamedTuple
 from comity.areas import intel
 from comity.canon import Instant, OfficeId
 from comity.formats import confidence, decay
-from comity.formats.decay import SCORE_MAX, Models, Sighted
+from comity.formats.decay import SCORE_MAX, Model, Models, Sighted
+from comity.formats.observables import KINDS
 from comity.node import books, ingest
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit
-from comity.node.queries import Found, Queries, Witness, later
-from comity.node.seen import seen
+from comity.node.queries import Found, Newest, Queries, Witness, still
+from comity.node.seen import Seen, seen
 
 SHELF: Final = "decay"  # office -> its table of models, as it was written
 RECORD: Final = "home.decay"
@@ -57,12 +57,13 @@ class Weights(NamedTuple):
     """What an office weighs by: its table, and the reliability of its sources."""
 
     models: Models
+    by_kind: Mapping[str, Model]  # the model of every kind
     reliability: Mapping[str, str]  # source -> letter
     me: tuple[str, str]  # party and office whose sources those are
 
     def share(self, witness: Witness) -> int:
         """Return how many per cent of what a witness says count."""
-        if not self.models.reliability or (witness.party, witness.office) != self.me:
+        if not self.reliability or (witness.party, witness.office) != self.me:
             return SCORE_MAX
         return self.models.reliability.get(self.reliability.get(witness.source, ""), SCORE_MAX)
 
@@ -89,38 +90,81 @@ def set_table(node: Node, actor: Actor, text: str) -> Models:
 
 def weights(unit: Unit, actor: Actor) -> Weights:
     """Return what an office weighs by."""
-    text = table(unit, actor.office_id)
-    models = _models(text) if text else decay.DEFAULT
+    models, by_kind = _models(table(unit, actor.office_id))
     letters = {}
     if models.reliability:
         letters = {one.name: one.reliability for one in ingest.sources(unit, actor.office_id) if one.reliability}
-    return Weights(models, letters, (actor.office.party, actor.office.office))
+    return Weights(models, by_kind, letters, (actor.office.party, actor.office.office))
 
 
 @lru_cache(maxsize=64)
-def _models(text: str) -> Models:
-    return decay.read_models(text)
+def _models(text: str) -> tuple[Models, Mapping[str, Model]]:
+    models = decay.read_models(text) if text else decay.DEFAULT
+    return models, {kind: models.of(kind) for kind in KINDS}
 
 
 # -- scores ------------------------------------------------------------------------------
 
 
-def plain(found: Found, kind: str, weighing: Weights, at: Instant) -> tuple[int | None, bool]:
-    """Return score and whether it has faded of what one witness says and nobody sighted: the common case."""
-    return worn(found.confidence, weighing.share(found.witnesses[0]), kind, found.modified, weighing.models, at)
+def standing(found: Sequence[Found], newest: Newest, at: Instant) -> list[Found]:
+    """Return what of everything known of a value is still said, and by whom: valid, stood by, replaced by nothing."""
+    current = [one for one in found if one.current(at)]
+    if not newest:
+        return current
+    return [said for one in current if (said := still(one, newest)) is not None]
 
 
-def worn(
-    given: int | None, share: int, kind: str, modified: int, models: Models, at: Instant
+def worth(
+    kind: str, key: bytes, found: Sequence[Found], sightings: Mapping[bytes, Seen], weighing: Weights, at: Instant
 ) -> tuple[int | None, bool]:
-    """Return what age leaves of a confidence of which `share` per cent count, and whether it has faded."""
-    model = models.of(kind)
+    """Return score and whether it has faded, as `score` does; `found` is what stands, and must not be empty."""
+    words = _words(key, found, sightings) if sightings else ()
+    if not words:
+        return _unsighted(kind, found, weighing, at)
+    whole = score(kind, found, words, weighing, at)
+    return whole.score, whole.faded
+
+
+def _words(key: bytes, found: Sequence[Found], sightings: Mapping[bytes, Seen]) -> list[Sighted]:
+    """Return what was said of a value, and of the objects that still name it."""
+    keys = [key, *sorted({intel.object_key(one.object) for one in found})]
+    return [word for each in keys if each in sightings for word in sightings[each].words]
+
+
+def _unsighted(kind: str, found: Sequence[Found], weighing: Weights, at: Instant) -> tuple[int | None, bool]:
+    """Return what `worth` does of a value that nobody sighted: the common case, and nothing is made for it."""
+    one = found[0]
+    counted, modified = one.confidence, one.modified
+    if len(found) > 1 or len(one.witnesses) > 1:
+        counted, modified = _joined(found, weighing), max([each.modified for each in found])
+    elif weighing.reliability and counted is not None:
+        counted = counted * weighing.share(one.witnesses[0]) // SCORE_MAX
+    model = weighing.by_kind[kind]
     left = decay.left(model, modified // _SECOND, at)
-    if given is None:
+    if counted is None:
         return None, SCORE_MAX * left < model.threshold
-    counted = given * share // SCORE_MAX
-    number = math.floor(counted * left)
+    number = int(counted * left)
     return number, (number if counted >= model.threshold else SCORE_MAX * left) < model.threshold
+
+
+def _joined(found: Sequence[Found], weighing: Weights) -> int | None:
+    """Return the confidences joined that count, of each sayer the highest; None where nobody gives one."""
+    told: dict[tuple[str, str, str], int] = {}
+    for one in found:
+        given = one.confidence
+        if given is None:
+            continue
+        for witness in one.witnesses:
+            reading = witness.reading
+            if reading.retracted:
+                continue
+            counted = given * weighing.share(witness) // SCORE_MAX if weighing.reliability else given
+            who = reading.party, reading.office, reading.source
+            if counted > told.get(who, -1):
+                told[who] = counted
+    if len(told) == 1:
+        return next(iter(told.values()))
+    return confidence.combined(told.values())
 
 
 def score(kind: str, found: Sequence[Found], sightings: Sequence[Sighted], weighing: Weights, at: Instant) -> Score:
@@ -132,7 +176,7 @@ def score(kind: str, found: Sequence[Found], sightings: Sequence[Sighted], weigh
     whole = decay.aged(SCORE_MAX, kind, first, sightings, at, weighing.models)
     number = None if base is None else aged.score
     # Who is unsure from the start has not seen it fade: then age and sightings alone say so.
-    unsure = base is None or base < weighing.models.of(kind).threshold
+    unsure = base is None or base < weighing.by_kind[kind].threshold
     faded = whole.expired if unsure else aged.expired
     return Score(number, faded, base, whole.score, aged.since, aged.model, aged.doubted_by, aged.ended_by, basis)
 
@@ -159,59 +203,36 @@ def of_value(
 ) -> Score | None:
     """Return what one value is worth; None where nothing that stands says it."""
     newest = queries.newest(unit, actor, sorted({one.object for one in found}))
-    standing = [one for one in found if one.key == key and one.current(at) and not later(one, newest)]
-    if not standing:
+    said = standing([one for one in found if one.key == key], newest, at)
+    if not said:
         return None
-    keys = [key, *{intel.object_key(one.object) for one in standing}]
-    words = [word for told in seen(queries, unit, actor, keys).values() for word in told.words]
-    return score(kind, standing, words, weights(unit, actor), at)
+    sightings = seen(queries, unit, actor, [key, *{intel.object_key(one.object) for one in said}])
+    return score(kind, said, _words(key, said, sightings), weights(unit, actor), at)
 
 
 class Asked(NamedTuple):
-    """A value that an entry says, to be weighed among very many."""
+    """A value to be weighed among very many."""
 
     kind: str
     key: bytes
-    object: int
-    position: int
-    modified: int  # microseconds
-    confidence: int | None
 
 
-def judge(
-    queries: Queries, actor: Actor, at: Instant, *, least: int = 0
-) -> Callable[[Unit, Sequence[Asked]], list[tuple[int | None, bool]]]:
-    """Return what says of values what they are worth, and whether they have faded; a score of `least` is enough.
+Worth = tuple[int | None, bool] | None  # score, and whether it has faded; None: nothing that stands says it
 
-    Others who say a value can only raise what one says. So they are asked where that alone is not enough, or where
-    somebody sighted it: of a million values that is few.
-    """
 
-    def judged(unit: Unit, values: Sequence[Asked]) -> list[tuple[int | None, bool]]:
+def judge(queries: Queries, actor: Actor, at: Instant) -> Callable[[Unit, Sequence[Asked]], list[Worth]]:
+    """Return what says of many values what they are worth: by everybody who says them, as a look-up does."""
+
+    def judged(unit: Unit, values: Sequence[Asked]) -> list[Worth]:
+        known = queries.lookup_keys(unit, actor, list({one.key for one in values}))
+        numbers = sorted({one.object for found in known.values() for one in found})
+        sightings = seen(queries, unit, actor, [*known, *map(intel.object_key, numbers)])
+        newest = queries.newest(unit, actor, numbers)
         weighing = weights(unit, actor)
-        keys = [key for one in values for key in (one.key, intel.object_key(one.object))]
-        sightings = seen(queries, unit, actor, keys)
-        answers = [_alone(queries, unit, actor, one, weighing, at) for one in values]
-        weak = [
-            number
-            for number, (one, (score, faded)) in enumerate(zip(values, answers, strict=True))
-            if faded or (score or 0) < least or one.key in sightings or intel.object_key(one.object) in sightings
-        ]
-        known = queries.lookup_keys(unit, actor, [values[number].key for number in weak]) if weak else {}
-        for number in weak:
-            one = values[number]
-            whole = of_value(queries, unit, actor, one.kind, one.key, known.get(one.key, ()), at)
-            if whole is not None:
-                answers[number] = whole.score, whole.faded
+        answers: list[Worth] = []
+        for kind, key in values:
+            said = standing(known.get(key, ()), newest, at)
+            answers.append(worth(kind, key, said, sightings, weighing, at) if said else None)
         return answers
 
     return judged
-
-
-def _alone(
-    queries: Queries, unit: Unit, actor: Actor, asked: Asked, weighing: Weights, at: Instant
-) -> tuple[int | None, bool]:
-    """Return what a value is worth by the one object that says it."""
-    witness = queries.witness_at(unit, actor, asked.position) if weighing.models.reliability else None
-    share = SCORE_MAX if witness is None else weighing.share(witness)
-    return worn(asked.confidence, share, asked.kind, asked.modified, weighing.models, at)

@@ -93,7 +93,8 @@ def type_name(code: int) -> str:
 
 def confidence_of(flags: int) -> int | None:
     """Return the confidence that the flags of a row carry, from 0 to 100; None where its producer gave none."""
-    return (flags >> CONFIDENCE_SHIFT) - 1 if flags >> CONFIDENCE_SHIFT else None
+    told = flags >> CONFIDENCE_SHIFT
+    return told - 1 if told else None
 
 
 def uuid_of(ident: str) -> bytes:

@@ -306,7 +306,7 @@ def _written(
     _, lists = desk.warnings.ready(node.now())
     warned = None if lists is None else lambda value: bool(lists.check(value))
     actor = actor_of(desk, unit, ask)
-    judge = scoring.judge(desk.services.queries, actor, node.now(), least=ask.confidence)
+    judge = scoring.judge(desk.services.queries, actor, node.now())
     values = feeding.items(
         node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned, judge=judge
     )  # fmt: skip
