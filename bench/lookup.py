@@ -12,15 +12,17 @@ import random
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from bench import feed
 from bench.feed import Feed
-from bench.measure import Report, Watch, arguments, best, calibrate, peak_megabytes, size
+from bench.measure import Rate, Report, Watch, arguments, best, calibrate, peak_megabytes, size
 from comity.boot.collecting import collect_rarely
-from comity.node import correlating, ingest, knowing
+from comity.node import correlating, feeding, ingest, knowing, scoring
+from comity.node.feeding import Sieve, Sifted
 from comity.node.ports import Unit
 from comity.node.queries import Found
 from comity.statement import Marking
@@ -30,6 +32,7 @@ from comity.vocab import Tlp
 ASKED = 50_000  # values
 BATCH = 10_000  # values in one call, as the command line asks
 READ = 50_000  # payloads
+LISTED = 100_000  # objects
 EVENT = 10_000  # values
 QUICK, FULL = 100_000, 1_000_000
 
@@ -62,12 +65,28 @@ def answers(report: Report, one: Inhabitant, count: int) -> None:
 
 
 def lines(one: Inhabitant, batches: Sequence[Sequence[str]]) -> None:
-    """Answer as `comity lookup -` does."""
+    """Answer what `comity lookup -` asks of the node; the program's start and its printing are not in it."""
     encode = msgspec.json.Encoder().encode
     for batch in batches:
         with one.store.read() as unit:
             for line in knowing.known(one.services.queries, unit, one.actor, batch, one.node.now()):
                 encode(line)
+
+
+def lists(report: Report, one: Inhabitant) -> None:
+    """Sift and weigh values for a list, as an export for sensors does before it writes them."""
+    queries, now = one.services.queries, one.node.now()
+    watch, done = Watch(), Sifted()
+    with one.store.read() as unit:
+        held = (at for at, _ in queries.home_objects(unit, source="feed", type_="", after=0))
+        places = list(islice(held, LISTED))
+        judge = scoring.judge(queries, one.actor, now)
+        with watch.running():
+            for _ in feeding.items(one.node, unit, places, Sieve(), done, at=now, judge=judge):
+                pass
+    assert done.given and done.left["faded"]
+    rate = Rate(len(places) / watch.clock, len(places) / watch.processor)
+    report.rate("objects sifted and weighed for a list", rate)
 
 
 def correlation(report: Report, one: Inhabitant, count: int) -> None:
@@ -119,6 +138,7 @@ def main() -> int:
         world = filled(Path(folder), count)
         (one,) = world.people
         answers(report, one, count)
+        lists(report, one)
         correlation(report, one, count)
         payloads(report, one, count)
         report.figure("peak memory, MB", peak_megabytes())

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
+from comity.boot.console import Console
 from comity.errors import Misuse, NotFound
 from comity.surfaces.cli.root import COMMANDS, root
-from comity.surfaces.cli.session import columns, visible
+from comity.surfaces.cli.session import Session, columns, visible
 from tests.cli.conftest import Party, comity, environment, spawned
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [bold red]\u202emoc.live\u202c \x9b31m"
@@ -115,6 +116,16 @@ def test_a_line_is_never_more_than_a_line() -> None:
     assert visible("a\nb\tc\x1b[0m\u202e\U0001f1ea") == "a\\nb\\tc\\x1b[0m\\u202e\U0001f1ea"
     assert columns([["a\n", "b"], ["long", "c"]]) == ["a\\n   b", "long  c"]
     assert columns([]) == []
+
+
+@pytest.mark.parametrize("other", ["plain\tb", "tvär\tb", "a\x1b[31m\tb"])
+def test_no_cell_makes_a_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str) -> None:
+    # A source is named by whoever states an object, and another party may name it as it likes.
+    session = Session(Console(), tmp_path, "", "", as_json=False)
+    session.stream([], ["one\tfeed\n198.51.100.9\tcurrent", other])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "one\tfeed\\n198.51.100.9\tcurrent"
+    assert second.split("\t") == [visible(cell) for cell in other.split("\t")]
 
 
 def test_whoever_reads_our_output_may_stop_reading() -> None:

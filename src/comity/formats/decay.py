@@ -126,7 +126,9 @@ def left(model: Model, since: Instant, at: Instant) -> float:
     """Return the share of a score, from 1 to 0, that age leaves: of values that nobody sighted, by the million."""
     if not model.lifetime:
         return 1.0
-    part = max(0, at - since) / (model.lifetime * DAY)
+    part = (at - since) / (model.lifetime * DAY)
+    if part <= 0:
+        return 1.0
     return 0.0 if part >= 1 else 1.0 - part ** (1 / model.speed)
 
 

@@ -66,7 +66,11 @@ class Session:
             click.echo("".join(map(_in_json, text)) if not _is_plain(text) else text, nl=False)
             return
         # Tabs stand between cells, whose own were taken out.
-        click.echo("".join([f"{line if _is_plain(line) else visible_cells(line)}\n" for line in lines]), nl=False)
+        told = list(lines)
+        text = "".join([f"{line}\n" for line in told])
+        if not _is_plain(text) or text.count("\n") > len(told):
+            text = "".join([f"{visible_cells(line)}\n" for line in told])
+        click.echo(text, nl=False)
 
     def note(self, line: str) -> None:
         """Say something beside the answer."""
@@ -75,7 +79,7 @@ class Session:
     def utc(self, at: int) -> str:
         """Return a time in UTC, for programs and tables."""
         try:
-            return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            return f"{datetime.fromtimestamp(at, UTC).isoformat()[:19]}Z"  # by the hundred thousand: `strftime` is slow
         except (ValueError, OverflowError, OSError):
             return str(at)
 

@@ -86,7 +86,10 @@ def _known_line(session: Session, one: verbs.Known) -> str:
     who = f"{one.party}/{one.office}" if one.party else ""
     counts = (str(one.objects or ""), str(one.sightings or ""), "" if one.score is None else str(one.score))
     cells = (one.asked, one.state, one.kind, modified, until, confidence, one.marking, who, one.source, *counts)
-    return "\t".join([cell.replace("\t", " ") for cell in cells])
+    line = "\t".join(cells)
+    if line.count("\t") < len(cells):
+        return line
+    return "\t".join([cell.replace("\t", " ") for cell in cells])  # a value or a name has tabs of its own
 
 
 def _lookup_lines(session: Session, found: verbs.Answers) -> Iterator[str]:
