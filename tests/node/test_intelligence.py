@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -210,7 +211,7 @@ def test_an_export_is_decided_recorded_and_byte_exact(world: World, one: Inhabit
         before = sum(log.size for log in unit.logs.all())
     done = exporting.decide_export(one.node, one.services.releases, one.actor, places, to)
     with one.store.read() as unit:
-        bundle = b"".join(exporting.bundle(one.services.queries, unit, done, f"bundle--{UUID.decode()}"))
+        bundle = b"".join(exporting.bundle(one.services.queries, unit, done, f"bundle--{UUID.decode()}", Counter()))
         log = next(log for log in unit.logs.all() if parse_origin(log.origin)[1] is None)
         (last,) = unit.entries.read(log.id, log.size - 1, log.size)
         assert sum(log.size for log in unit.logs.all()) == before + 1

@@ -6,18 +6,26 @@ the home log before the first byte is handed out. What is withheld is counted wi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
+from comity import canon
 from comity.acts import Standing, narrowed
+from comity.areas import intel
+from comity.errors import Malformed
+from comity.formats.stix import check
+from comity.formats.stix.report import Refusal
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
-from comity.node.queries import Queries
+from comity.node.queries import Queries, Stated
 from comity.node.releases import Class, Judged, Releases
 from comity.policy import Audience, Withholding
+from comity.statement import INTEL_OBJECT, INTEL_SIGHTING
 from comity.vocab import Tlp
 
 
@@ -77,9 +85,42 @@ def _count(done: Exported, judged: Judged, log_id: int, indexes: Sequence[int]) 
                 done.grounds[text] = done.grounds.get(text, 0) + len(indexes)
 
 
-def bundle(queries: Queries, unit: Unit, exported: Exported, ident: str) -> Iterator[bytes]:
-    """Yield a STIX 2.1 bundle of the released objects, each with its producer's own bytes."""
+def objects(queries: Queries, unit: Unit, exported: Exported, left: Counter[str]) -> Iterator[bytes]:
+    """Yield what goes as STIX 2.1: objects in their producers' own bytes, and sightings of Comity's own as STIX.
+
+    What STIX has no form for is counted in `left` with the reason.
+    """
+    for at in exported.places:
+        stated = queries.stated(unit, at)
+        if intel.kind_of(stated.header) == INTEL_OBJECT:
+            yield stated.body
+            continue
+        told = _sighting(unit, at, stated) if intel.kind_of(stated.header) == INTEL_SIGHTING else None
+        if told is None:
+            left["no object of STIX: a sighting of a value, an expiration, a question"] += 1
+        else:
+            yield told
+
+
+def _sighting(unit: Unit, at: int, stated: Stated) -> bytes | None:
+    """Return a sighting as STIX, the same at every export; None where STIX has no form for it."""
+    header = stated.header
+    if header.marking is None:
+        return None
+    origin = header.relayed.origin if header.relayed else unit.logs.get(place(at)[0]).origin
+    tlp = narrowed(header.marking, msgspec.json.decode(stated.standing, type=Standing)).tlp
+    try:
+        said = canon.decode(stated.body, intel.Sighting, what="a sighting")
+        data = intel.as_stix(said, str(uuid5(NAMESPACE_URL, f"{origin}#{stated.number}")), header.at, tlp)
+    except (Malformed, OverflowError):  # what a stranger states stops no export: a time may lie beyond all calendars
+        return None
+    # An object may be named by another party in any way: nothing goes out that STIX's own schemas refuse.
+    return None if data is None or isinstance(check.check_many([data])[0], Refusal) else data
+
+
+def bundle(queries: Queries, unit: Unit, exported: Exported, ident: str, left: Counter[str]) -> Iterator[bytes]:
+    """Yield a STIX 2.1 bundle of `objects`."""
     yield b'{"type":"bundle","id":"' + ident.encode() + b'","objects":['
-    for number, at in enumerate(exported.places):
-        yield (b",\n" if number else b"\n") + queries.body(unit, at)
+    for number, data in enumerate(objects(queries, unit, exported, left)):
+        yield (b",\n" if number else b"\n") + data
     yield b"\n]}\n"

@@ -150,6 +150,15 @@ class Sighting(NamedTuple):
     is_stix: bool  # a STIX sighting or opinion, and not a statement of Comity's own
 
 
+class Stated(NamedTuple):
+    """What an entry states, or passes on."""
+
+    header: Header
+    standing: bytes
+    number: int  # its index in the log it was first stated in
+    body: bytes  # as its author wrote it
+
+
 Newest = Mapping[Said, Sequence[Found]]
 """What each sayer says in its newest version of an object that has several."""
 
@@ -324,14 +333,19 @@ class Queries:
 
     def body(self, unit: Unit, at: int) -> bytes:
         """Return an object's original bytes. Raises `NotFound` where they are not held."""
+        return self.stated(unit, at).body
+
+    def stated(self, unit: Unit, at: int) -> Stated:
+        """Return what an entry states, for a relay what it passes on. Raises `NotFound` where it is not held."""
         log_id, index = place(at)
         (entry,) = unit.entries.read(log_id, index, index + 1)
         if entry.body is None or entry.header is None:
             raise NotFound("its bytes are not held here")
-        if self._node.header(entry.header).relayed is None:
-            return entry.body
-        payload = intel.cut_relay(entry.body).payload
-        return payload[payload.find(b"\n") + 1 :]
+        header = self._node.header(entry.header)
+        if header.relayed is None:
+            return Stated(header, entry.standing, index, entry.body)
+        relay = intel.cut_relay(entry.body)
+        return Stated(header, entry.standing, relay.line.index, relay.payload[relay.payload.find(b"\n") + 1 :])
 
     def sightings(self, unit: Unit, actor: Actor, key: bytes) -> list[Sighting]:
         """Return every readable sighting of a value or object."""

@@ -30,6 +30,7 @@ from comity.areas.intel.edges import EDGE, End, edge_rows, end_key, ends_of
 from comity.areas.intel.folding import ASKING, VIEWS, Folded, Item, fold, kind_of, rows
 from comity.areas.intel.interests import INTEREST, Interest, read_interest
 from comity.areas.intel.objects import Checker, Facts, check_each, check_many, facts_of
+from comity.areas.intel.verdicts import as_stix
 
 NAME: Final = "intel"
 VERSION: Final = 11  # of these views: a store folded by another version is folded again
@@ -58,6 +59,7 @@ __all__ = [
     "Relay",
     "RelayLine",
     "Sighting",
+    "as_stix",
     "check_each",
     "check_many",
     "confidence_of",

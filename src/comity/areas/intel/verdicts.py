@@ -1,5 +1,7 @@
 """What STIX sightings and opinions say of an indicator: that it was seen, or that it hits what is harmless.
 
+Comity's own sightings go out in the same two forms (`as_stix`).
+
 Rules: a sighting counts for the object that it is of, an opinion that disagrees for each object that it is about (STIX
 2.1 §4.14, §5.2). An opinion that agrees has seen nothing, and changes no score. What cannot be read changes nothing.
 """
@@ -11,14 +13,19 @@ from typing import Final
 
 import msgspec
 
+from comity.areas.intel.bodies import Sighting
 from comity.areas.intel.columns import VERDICTS, object_key, object_number, type_code, uuid_of
+from comity.canon import Instant
 from comity.errors import Malformed
+from comity.formats.convert import TLP_REFS, encode, timestamp
 from comity.formats.decay import Verdict
 from comity.formats.stix.check import moment
 from comity.view import Row
+from comity.vocab import Tlp
 
 WORDS: Final = frozenset({type_code("sighting"), type_code("opinion")})
 DISAGREEING: Final = frozenset({"strongly-disagree", "disagree"})  # STIX 2.1 §10.19, opinion-enum
+_NO_DOMAIN_OBJECT: Final = type_code("relationship")  # from here on the types are no domain objects
 ABOUT_MAX: Final = 256  # objects of one opinion that are followed
 _SECOND: Final = 1_000_000  # microseconds
 
@@ -37,6 +44,28 @@ class _Word(msgspec.Struct):
 
 
 _DECODE: Final = msgspec.json.Decoder(_Word).decode
+
+
+def as_stix(said: Sighting, uuid: str, stated: Instant, tlp: Tlp) -> bytes | None:
+    """Return a sighting as a STIX object of this UUID, stated at a moment; None where STIX has no form for it.
+
+    STIX sees domain objects, no bare values or observables (§5.2), and has no word for an indicator that has ended.
+    """
+    if not said.object or said.verdict is Verdict.EXPIRED:
+        return None
+    if said.verdict is Verdict.SEEN and type_code(said.object.partition("--")[0]) >= _NO_DOMAIN_OBJECT:
+        return None
+    seen = timestamp(said.seen * _SECOND)
+    tree: dict[str, object] = {"spec_version": "2.1", "object_marking_refs": [TLP_REFS[tlp]]}
+    if said.verdict is Verdict.SEEN:
+        at = timestamp(stated * _SECOND)
+        tree |= {"type": "sighting", "id": f"sighting--{uuid}", "created": at, "modified": at, "last_seen": seen}
+        tree |= {"sighting_of_ref": said.object, "count": said.count, "description": said.note}
+    else:
+        tree |= {"type": "opinion", "id": f"opinion--{uuid}", "created": seen, "modified": seen}
+        tree |= {"opinion": "strongly-disagree", "object_refs": [said.object]}
+        tree |= {"explanation": "false positive" + (f" ({said.note})" if said.note else "")}
+    return encode(tree)
 
 
 def word_rows(position: int, number: int, data: bytes) -> list[Row]:

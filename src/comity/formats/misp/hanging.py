@@ -143,6 +143,9 @@ def _sighting(sheet: Sheet, tree: Tree) -> None:
     if not entries:
         sheet.lose(tree["id"], Outcome.UNMAPPED, "sighting", "a sighting of what is no attribute")
         return
+    if tree.get("count", 1) == 0:  # written as one, it would say the opposite
+        sheet.lose(tree["id"], Outcome.UNMAPPED, "not seen", "MISP has no word for what was looked for and not seen")
+        return
     if tree.get("count", 1) != 1:
         sheet.lose(tree["id"], Outcome.CHANGED, "count", "MISP counts sightings one by one: written as one")
     seen = fields.moment(tree.get("last_seen") or tree.get("first_seen") or tree.get("created"))

@@ -298,7 +298,7 @@ def _written(
     desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted, skipped: Skipped
 ) -> Iterator[bytes]:
     if ask.form == STIX:
-        return exporting.bundle(desk.services.queries, unit, exported, f"bundle--{uuid.uuid4()}")
+        return exporting.bundle(desk.services.queries, unit, exported, f"bundle--{uuid.uuid4()}", sifted.left)
     if ask.form == MISP:
         return _event(desk, unit, exported, sifted)
     node = desk.services.node
@@ -336,7 +336,7 @@ def _event(desk: Desk, unit: Unit, exported: Exported, sifted: Sifted) -> Iterat
         org_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, me)),
         tlp=_strictest(exported),
     )
-    yield from write_event((desk.services.queries.body(unit, at) for at in exported.places), about, losses)
+    yield from write_event(exporting.objects(desk.services.queries, unit, exported, sifted.left), about, losses)
     sifted.left.update({f"{outcome.value}: {rule}": count for (outcome, rule), count in losses.counts.items()})
 
 
