@@ -149,8 +149,11 @@ class Entries(Protocol):
     def held_runs(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int, Held]]:
         """Return what is held of a run as ascending (start, end, held), without gaps."""
 
-    def classes(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int]]:
-        """Return the distinct (header_id, standing_id) of the held payloads in a run."""
+    def classes(self, log_id: int, start: int, end: int, *, acted: bool = False) -> Sequence[tuple[int, int]]:
+        """Return the distinct (header_id, standing_id) of the held payloads in a run.
+
+        `acted`: only of those that an act bears on, which are found without looking at the others.
+        """
 
     def released(self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> Iterator[Entry]:
         """Return a run's entries, in SQL: bytes where (header_id, standing_id) is allowed, else WITHHELD."""

@@ -50,6 +50,7 @@ class Serving:
         self._releases = releases
         self._shown: dict[PartyId, _Shown] = {}
         self._grants: dict[tuple[int, PartyId], _Granted] = {}
+        self._plain: dict[int, tuple[int, set[tuple[int, int]]]] = {}  # log -> up to which size, classes
 
     def answer(self, party: PartyId, request: sync.AnyRequest) -> Answer:
         """Answer one request of a party. Raises `Refused` or `NotFound`; writes only what it must record."""
@@ -128,7 +129,7 @@ class Serving:
             return known.grant
         allowed: list[int] = []
         ends: list[int] = []
-        for pair in sorted(unit.entries.classes(log.id, 0, log.size)):
+        for pair in sorted(self._classes(unit, log)):
             judged = self._releases.for_party(unit, log, Class(*pair), party)
             if judged.released and not is_act(self._node.header(unit.entries.header(pair[0])).kind):
                 allowed += pair
@@ -137,6 +138,17 @@ class Serving:
         grant = hashlib.sha256(repr(allowed).encode()).digest()[:8]
         self._grants[log.id, party] = _Granted(log.size, epoch, min(ends, default=None), grant)
         return grant
+
+    def _classes(self, unit: Unit, log: Log) -> set[tuple[int, int]]:
+        """Return the classes of a log's payloads: of what no act bore on when it was new, and of all that one bears on.
+
+        So a log of a million is looked through once. A class whose last entry was acted on stays in it: a grant must
+        change where something becomes released, and need not where something no longer is.
+        """
+        size, plain = self._plain.get(log.id, (0, set()))
+        plain = plain.union(unit.entries.classes(log.id, size, log.size)) if size < log.size else plain
+        self._plain[log.id] = log.size, plain
+        return plain.union(unit.entries.classes(log.id, 0, log.size, acted=True))
 
     def _home(self, unit: Unit) -> bytes:
         home = [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 Run = tuple[int, int]
+What = TypeVar("What")
 
 
 def joined(runs: Iterable[Run]) -> list[Run]:
@@ -49,3 +51,16 @@ def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
         else:
             found.append((index, index + 1))
     return found
+
+
+def covered(
+    start: int, end: int, known: Iterable[tuple[int, int, What]], otherwise: What
+) -> list[tuple[int, int, What]]:
+    """Return a run without gaps: the known ones in it (ascending, apart), and one thing for all between them."""
+    found: list[tuple[int, int, What]] = []
+    for first, stop, what in known:
+        if start < first:
+            found.append((start, first, otherwise))
+        found.append((first, stop, what))
+        start = stop
+    return [*found, (start, end, otherwise)] if start < end else found

@@ -15,6 +15,7 @@ import apsw
 
 from comity.errors import Conflict, Fault, Misuse, NotFound
 from comity.node.ports import HELD_CODES, Brief, Entry, NewEntry, place, position
+from comity.node.spans import covered
 from comity.stores.sqlite.bodies import Bodies
 from comity.stores.sqlite.interned import Interned
 from comity.stores.sqlite.leaves import BLOCK, HASH, SqliteLeaves
@@ -55,6 +56,24 @@ COUNTS: Final = """
 SELECT count(*), (SELECT count(*) FROM ahead WHERE position BETWEEN ? AND ?),
   total(e.held = 0 AND NOT EXISTS (SELECT 1 FROM body WHERE position = coalesce(e.body, e.position)))
 FROM entry e WHERE e.position BETWEEN ? AND ?
+"""
+
+# What is not held stands in the index of what is unusual, a log's few entries or none: its runs are read there.
+UNHELD: Final = """
+FROM entry INDEXED BY entry_unusual WHERE position BETWEEN ? AND ? AND (standing != 0 OR held != 0) AND held != 0
+"""
+UNHELD_BEGUN: Final = f"""
+SELECT position, held, before FROM (
+  SELECT position, held, lag(position) OVER w AS before, lag(held) OVER w AS was {UNHELD}
+  WINDOW w AS (ORDER BY position)
+) AS e WHERE before IS NULL OR before != position - 1 OR was != held ORDER BY position
+"""
+UNHELD_LAST: Final = f"SELECT position {UNHELD} ORDER BY position DESC LIMIT 1"
+
+CLASSES: Final = "SELECT DISTINCT header, standing FROM entry WHERE position BETWEEN ? AND ? AND held = ?"
+ACTED: Final = """
+SELECT DISTINCT header, standing FROM entry INDEXED BY entry_unusual
+WHERE position BETWEEN ? AND ? AND (standing != 0 OR held != 0) AND standing != 0 AND held = ?
 """
 
 
@@ -246,20 +265,21 @@ class SqliteEntries:
             return []
         if end > self.count(log_id):
             raise NotFound(f"log {log_id} ends before {end}")
-        # Rows where the answer differs from the one before begin a run.
-        rows: Any = self._connection.execute(
-            "SELECT position, held FROM (SELECT position, held, lag(held) OVER (ORDER BY position) AS before"
-            " FROM entry WHERE position BETWEEN ? AND ?) WHERE before IS NULL OR before != held ORDER BY position",
-            (position(log_id, start), position(log_id, end) - 1),
+        run = position(log_id, start), position(log_id, end) - 1
+        begun: Any = self._connection.execute(UNHELD_BEGUN, run).fetchall()
+        last: Any = self._connection.execute(UNHELD_LAST, run).fetchone()
+        # Where a run begins, the row before it in the index is where the run before it ended.
+        ends = [*(before for _, _, before in begun[1:]), *(last or ())]
+        unheld = (
+            (place(at)[1], place(stop)[1] + 1, HELD_CODES[code])
+            for (at, code, _), stop in zip(begun, ends, strict=True)
         )
-        starts = [(place(at)[1], HELD_CODES[code]) for at, code in rows]
-        ends = [*(at for at, _ in starts[1:]), end]
-        return [(at, stop, held) for (at, held), stop in zip(starts, ends, strict=True)]
+        return covered(start, end, unheld, Held.PAYLOAD)
 
-    def classes(self, log_id: int, start: int, end: int) -> Sequence[tuple[int, int]]:
-        """Return the distinct (header_id, standing_id) of the held payloads in a run."""
+    def classes(self, log_id: int, start: int, end: int, *, acted: bool = False) -> Sequence[tuple[int, int]]:
+        """Return the distinct (header_id, standing_id) of the held payloads in a run, or of those an act bears on."""
         rows: Any = self._connection.execute(
-            "SELECT DISTINCT header, standing FROM entry WHERE position BETWEEN ? AND ? AND held = ?",
+            ACTED if acted else CLASSES,
             (position(log_id, start), position(log_id, end) - 1, PAYLOAD),
         )
         return list(rows)

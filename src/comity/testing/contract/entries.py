@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from comity.errors import Conflict, NotFound
 from comity.node.ports import Entry, NewEntry, Store, Unit, position
@@ -103,6 +104,9 @@ class EntriesContract:
             assert len({brief.standing_id for brief in briefs}) == 2
             assert set(unit.entries.classes(log_id, 0, 6)) == {(b.header_id, b.standing_id) for b in briefs}
             assert len(unit.entries.classes(log_id, 0, 6)) == 4
+            acted = {(b.header_id, b.standing_id) for b in briefs[2:4]}
+            assert set(unit.entries.classes(log_id, 0, 6, acted=True)) == acted
+            assert list(unit.entries.classes(log_id, 0, 2, acted=True)) == []
             assert set(unit.entries.classes(log_id, 2, 3)) == {(briefs[2].header_id, briefs[2].standing_id)}
             with raises(NotFound):
                 unit.entries.header(10_000)
@@ -135,6 +139,18 @@ class EntriesContract:
             assert list(unit.entries.held_runs(log_id, 2, 2)) == []
             assert [unit.entries.is_held(log_id, n) for n in range(7)] == [k is Held.PAYLOAD for k in kinds] + [False]
             assert [brief.held for brief in unit.entries.brief(log_id, 0, 6)] == kinds
+
+    def test_held_runs_are_those_of_the_entries_whatever_acts_bear_on(self, store: Store) -> None:
+        kinds = [*Held, *reversed(Held), Held.PAYLOAD, *Held, Held.WITHHELD, Held.WITHHELD]
+        log_id = grown(store, [payload(n) if k is Held.PAYLOAD else unheld(n, k) for n, k in enumerate(kinds)])
+        with store.write() as unit:
+            unit.entries.set_standing(log_id, 2, len(kinds), RETRACTED)
+        with store.read() as unit:
+            for start in range(len(kinds)):
+                for end in range(start, len(kinds) + 1):
+                    found = unit.entries.held_runs(log_id, start, end)
+                    assert [h for first, stop, h in found for _ in range(first, stop)] == kinds[start:end]
+                    assert all(one[1] == two[0] and one[2] is not two[2] for one, two in pairwise(found))
 
     def test_only_allowed_classes_are_released(self, store: Store) -> None:
         entries = [payload(n, header=HEADERS[n % 2]) for n in range(4)] + [unheld(5, Held.SEALED)]
