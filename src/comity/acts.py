@@ -112,13 +112,34 @@ class Narrow(Act, frozen=True, tag="narrow"):
 class Retract(Act, frozen=True, tag="retract"):
     """The author no longer stands by these statements: stop using them, tell whoever has them.
 
-    `by` is the one statement of the same party that takes their place, where it corrects them.
+    `by` is the one statement that takes their place, where it corrects them: of the same party, in the same accord.
     """
 
     spans: tuple[Span, ...]
     reason: str = ""
     by: Span | None = None
     narrows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse a correction by more than one statement, by itself, or by what stands in logs of others.
+
+        Whoever passed the old ones on passes on what takes their place, without being asked: an author that could name
+        any statement could have others state theirs.
+        """
+        if self.by is None:
+            return
+        if self.by.end != self.by.start + 1:
+            raise ValueError("one statement takes the place of others")
+        for span in self.spans:
+            if _stem(span.origin) != _stem(self.by.origin):
+                raise ValueError("what takes the place of a statement stands in the logs where that stands")
+            if span.origin == self.by.origin and span.start <= self.by.start < span.end:
+                raise ValueError("nothing takes its own place")
+
+
+def _stem(origin: Origin) -> str:
+    """Return what the generations of a log have in common: its party and its accord."""
+    return origin.rpartition("/")[0]
 
 
 class Tombstone(Act, frozen=True, tag="tombstone"):

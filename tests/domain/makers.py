@@ -214,5 +214,7 @@ narrows = st.builds(
     onward=st.booleans(),
     revoke=names,
 )
-narrowing = narrows | st.builds(Retract, st.just(SPAN)) | st.builds(Tombstone, st.just(SPAN), st.just("law"))
+instead = st.none() | st.integers(1, 3).map(lambda at: Span(STATED, at, at + 1))
+retracts = st.builds(Retract, st.just(SPAN), by=instead)
+narrowing = narrows | retracts | st.builds(Tombstone, st.just(SPAN), st.just("law"))
 acts_about = narrowing | consents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ EXAMPLES: tuple[AnyAct, ...] = (
     Consent(SPAN, ("cert.borealia.example/csirt",), AT),
     Narrow(SPAN, Tlp.RED, Pap.RED, ("-",), onward=False, revoke=("x",), reason="why"),
     Retract(SPAN, "wrong address"),
+    Retract(SPAN, "wrong address", Span(STATED, 7, 8)),
     Tombstone(SPAN, "court order"),
     acts.Hold((HOLDING,)),
     acts.Closed(STATED, 9, "root"),
@@ -88,6 +90,11 @@ def test_the_header_and_the_body_must_agree() -> None:
         b'{"act":"retract","spans":[["o",3,3]]}',
         b'{"act":"retract","spans":[["o",-1,3]]}',
         b'{"act":"retract","spans":[["o",0,1,2]]}'.replace(b",2]", b"]").replace(b'"o"', b"7"),
+        b'{"act":"retract","by":["p/accord/a/1",3,5],"spans":[["p/accord/a/1",0,1]]}',
+        b'{"act":"retract","by":["p/accord/a/1",0,1],"spans":[["p/accord/a/1",0,2]]}',
+        b'{"act":"retract","by":["p/accord/b/1",3,4],"spans":[["p/accord/a/1",0,1]]}',
+        b'{"act":"retract","by":["q/accord/a/1",3,4],"spans":[["p/accord/a/1",0,1]]}',
+        b'{"act":"retract","by":["q/home/1",3,4],"spans":[["p/accord/a/1",0,1],["q/home/1",0,1]]}',
         b'{"act":"retract","only":"x","spans":[]}',
         b'{"act":"retract"}',
         b'{"spans":[]}',
@@ -185,6 +192,19 @@ def test_what_an_author_leaves_out_stays_and_what_it_says_only_narrows(
     marking: Marking, said: list[AnyAct], expected: Marking
 ) -> None:
     assert narrowed(marking, standing(said)) == expected
+
+
+@given(st.lists(acts_about, max_size=5))
+def test_a_correction_is_a_retraction_that_names_what_takes_the_place(some: list[AnyAct]) -> None:
+    plain = [msgspec.structs.replace(act, by=None) if isinstance(act, Retract) else act for act in some]
+    named = {(act.by.origin, act.by.start) for act in some if isinstance(act, Retract) and act.by is not None}
+    assert set(standing(some).by) == named
+    assert msgspec.structs.replace(standing(some), by=()) == standing(plain)
+
+
+def test_the_next_generation_of_a_log_may_hold_what_takes_the_place() -> None:
+    act = Retract(SPAN, by=Span(canon.Origin(STATED.rpartition("/")[0] + "/2"), 0, 1))
+    assert acts.decode(acts.encode(act), act.kind) == act
 
 
 def test_a_withdrawal_beats_consent_in_whatever_order() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from comity import acts, canon
 from comity.canon import accord_origin
 from comity.errors import Malformed, Misuse, Refused
-from comity.node import acting, correcting, knowing
+from comity.node import acting, books, correcting, folding, knowing, views
 from comity.node.knowing import Known, State
+from comity.node.ports import place
 from comity.node.sharing import Offer
 from comity.statement import Marking
 from comity.testing.world import Inhabitant, World, amber
@@ -21,6 +23,7 @@ OLD, NEW, NEWER = (b"2026-01-%02dT00:00:00.000Z" % day for day in (1, 5, 9))
 SOON = 1_768_176_000  # 2026-01-12
 CLEAR = Marking(Tlp.CLEAR, use=(Use.DEFENCE,))
 WRONG, RIGHT = "192.0.2.7", "198.51.100.7"
+OTHER, OTHER_UUID = "203.0.113.99", UUID.replace(b"1", b"2")
 GREEN = b',"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"]'
 
 
@@ -47,14 +50,18 @@ def relayed(world: World) -> int:
     (at,) = world.collect(a, [indicator(modified=OLD)], CLEAR)
     assert a.services.sharing.share(a.actor, "ab", [at], Offer(CLEAR)).stated == 1
     world.calm(8)
-    with b.store.read() as unit:
-        log = unit.logs.find(accord_origin(a.name, "ab", 1))  # type: ignore[arg-type]
-        assert log is not None
-        held = [brief.position for brief in unit.entries.brief(log.id, 0, log.size)
-                if b.node.header(unit.entries.header(brief.header_id)).kind == "intel.object"]  # fmt: skip
-    assert b.services.sharing.share(b.actor, "bc", held, Offer(CLEAR)).relayed == 1
+    assert b.services.sharing.share(b.actor, "bc", held_of(b, a), Offer(CLEAR)).relayed == 1
     world.calm(8)
     return at
+
+
+def held_of(one: Inhabitant, author: Inhabitant) -> list[int]:
+    """Return the positions of what is held of another party's objects in their accord."""
+    with one.store.read() as unit:
+        log = unit.logs.find(accord_origin(author.name, "ab", 1))  # type: ignore[arg-type]
+        assert log is not None
+        return [brief.position for brief in unit.entries.brief(log.id, 0, log.size)
+                if one.node.header(unit.entries.header(brief.header_id)).kind == "intel.object"]  # fmt: skip
 
 
 def correct(one: Inhabitant, at: int, data: bytes) -> correcting.Corrected:
@@ -84,6 +91,72 @@ def test_a_correction_reaches_every_holder_direct_or_relayed(world: World) -> No
             bodies = {one.services.queries.body(unit, one.services.queries.parse_place(unit, name)) for name in names}
         assert bodies == {corrected()}
         assert new.object == old.object
+
+
+def test_what_was_consented_to_holds_for_the_correction_too(world: World) -> None:
+    a, b, c = world.people
+    green = Marking(Tlp.GREEN, use=(Use.DEFENCE,))
+    (at,) = world.collect(a, [indicator(modified=OLD)], green)
+    a.services.sharing.share(a.actor, "ab", [at])
+    ended, office = world.now + 5, f"{c.name}/csirt"
+    acting.consent(a.actor, a.node, [at], [office], 0)
+    acting.consent(a.actor, a.node, [at], ["cert.dorado.example/csirt"], 0)
+    acting.consent(a.actor, a.node, [at], ["cert.elysia.example/csirt"], ended)
+    acting.narrow(a.actor, a.node, [at], acts.Narrow((), revoke=("cert.dorado.example/csirt",)))
+    world.calm(8)
+    assert b.services.sharing.share(b.actor, "bc", held_of(b, a)).relayed == 1
+    world.calm(8)
+    assert known(c, WRONG).state is State.CURRENT
+    correct(a, at, corrected())
+    world.calm(12)
+    assert [known(one, RIGHT).state for one in (b, c)] == [State.CURRENT] * 2
+    with b.store.read() as unit:
+        (found,) = b.services.queries.lookup(unit, b.actor, RIGHT)
+        (entry,) = unit.entries.read(place(found.witnesses[0].position)[0], found.witnesses[0].index,
+                                     found.witnesses[0].index + 1)  # fmt: skip
+    assert canon.decode(entry.standing, acts.Standing, what="a standing").consents == ((office, 0),)
+
+
+def retracted_by(one: Inhabitant, at: int, origin: str, index: int) -> None:
+    """State a retraction that names any statement at all as what takes the place."""
+    with one.node.writing() as unit:
+        own = accord_origin(one.name, "ab", 1)  # type: ignore[arg-type]
+        (row,) = unit.views.find(views.PASSED, {"source": at}, limit=2)
+        span = acts.Span(own, place(int(row[0] or 0))[1], place(int(row[0] or 0))[1] + 1)
+        draft = books.act_draft(one.node, one.actor.office_id, acts.Retract((span,)), version=1)
+        body = canon.encode({"act": "retract", "by": [origin, index, index + 1], "spans": [span]})
+        books.state(one.node, unit, own, 1, [draft._replace(body=body)])
+
+
+def test_nobody_has_others_state_what_it_names(world: World) -> None:
+    """A correction by a statement of whoever relayed the old one: it would be passed on without being asked for."""
+    at = relayed(world)
+    a, b, c = world.people
+    (own,) = world.collect(b, [indicator(OTHER.encode(), modified=OLD, uuid=OTHER_UUID)], CLEAR)
+    with b.store.read() as unit:
+        home = unit.logs.get(place(own)[0]).origin
+    retracted_by(a, at, home, place(own)[1])
+    world.calm(12)
+    assert known(c, OTHER).state is State.UNKNOWN
+    with b.store.read() as unit:
+        assert not unit.documents.all(folding.OWED_CORRECTIONS)
+        reasons = [reason for _, _, source, _, reason, _ in unit.quarantine.all(limit=9) if source == a.name]
+    assert any("stands in the logs where that stands" in reason for reason in reasons)
+
+
+def test_only_a_version_of_the_same_object_is_passed_on(world: World) -> None:
+    at = relayed(world)
+    a, b, c = world.people
+    (other,) = world.collect(a, [indicator(OTHER.encode(), modified=OLD, uuid=OTHER_UUID)], CLEAR)
+    a.services.sharing.share(a.actor, "ab", [other], Offer(CLEAR))
+    with a.store.read() as unit:
+        (row,) = unit.views.find(views.PASSED, {"source": other}, limit=2)
+    retracted_by(a, at, accord_origin(a.name, "ab", 1), place(int(row[0] or 0))[1])  # type: ignore[arg-type]
+    world.calm(12)
+    assert (known(b, OTHER).state, known(c, OTHER).state) == (State.CURRENT, State.UNKNOWN)
+    assert [known(one, WRONG).state for one in (b, c)] == [State.RETRACTED] * 2
+    with b.store.read() as unit:
+        assert not unit.documents.all(folding.OWED_CORRECTIONS)
 
 
 def test_a_correction_is_corrected_again(world: World) -> None:

@@ -2,22 +2,22 @@
 
 Rules: the corrected object goes first, into every accord where the old one stands and under no wider marking; then the
 old one is retracted, the act naming what takes its place. So whoever gets the act has the correction before it, and
-where the correction may not go the retraction goes all the same. Who passed the old one on passes the new one on as
-far as its marking allows, and says so in an act of its own; until then what it passed on is retracted and names
-nothing.
+where the correction may not go the retraction goes all the same. What the author consented to for the old one it
+consents to for the new one: who passed the old one on passes the new one on, as far as marking and consents allow, and
+says so in an act of its own; until then what it passed on is retracted and names nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from comity import canon
 from comity.acts import Retract, Span, Standing, narrowed
 from comity.areas import intel
-from comity.canon import Origin
+from comity.canon import Instant, Origin
 from comity.errors import Malformed, Misuse, NotFound, Refused
 from comity.formats.stix.report import Refusal
 from comity.node import acting, anonymising, books, folding, ingest, views
@@ -45,6 +45,14 @@ class Corrected:
     withheld: dict[str, str] = field(default_factory=dict)  # accord -> why it may not have it
 
 
+class _Target(NamedTuple):
+    """An accord where the old version stands: how the new one is stated there, and what its author consents to."""
+
+    accord: str
+    offer: Offer
+    consents: tuple[tuple[str, Instant], ...]  # (to whom, until when)
+
+
 def correct(node: Node, sharing: Sharing, actor: Actor, at: int, data: bytes, reason: str) -> Corrected:
     """Put a corrected version of an own collected object in the place of one version of it.
 
@@ -61,16 +69,17 @@ def correct(node: Node, sharing: Sharing, actor: Actor, at: int, data: bytes, re
         raise Misuse("this very version is there already", hint="a correction has a later `modified`")
     with node.store.read() as unit:
         done = Corrected(_newest_of(node, unit, data))
-    for accord, offer in targets:
+    for target in targets:
         try:
-            shared = sharing.share(actor, accord, [done.position], offer)
+            shared = sharing.share(actor, target.accord, [done.position], target.offer)
         except Refused as error:
-            done.withheld[accord] = str(error)
+            done.withheld[target.accord] = str(error)
             continue
         if shared.stated or shared.known:
-            done.stated.append(accord)
+            done.stated.append(target.accord)
+            _consent(node, actor, done.position, target)
         else:
-            done.withheld[accord] = "; ".join(shared.grounds)
+            done.withheld[target.accord] = "; ".join(shared.grounds)
     with node.store.read() as unit:
         log_id, index = place(done.position)
         instead = Span(unit.logs.get(log_id).origin, index, index + 1)
@@ -108,9 +117,9 @@ def _check(unit: Unit, at: int, data: bytes, marking: Marking | None) -> None:
         )
 
 
-def _accords(node: Node, unit: Unit, at: int) -> list[tuple[str, Offer]]:
+def _accords(node: Node, unit: Unit, at: int) -> list[_Target]:
     """Return the accords where an own object stands, and how it was stated there."""
-    found: dict[str, Offer] = {}
+    found: dict[str, _Target] = {}
     for row in unit.views.find(views.PASSED, {"source": at}, limit=1_024):
         log_id, index = place(int(row[0] or 0))
         accord = canon.parse_origin(unit.logs.get(log_id).origin)[1]
@@ -119,8 +128,27 @@ def _accords(node: Node, unit: Unit, at: int) -> list[tuple[str, Offer]]:
         standing = msgspec.json.decode(unit.entries.standing(brief.standing_id), type=Standing)
         if accord is not None and header.marking is not None and not standing.erased:
             is_nameless = header.source == anonymising.SOURCE
-            found[accord] = Offer(narrowed(header.marking, standing), header.priority, is_nameless)
-    return sorted(found.items())
+            offer = Offer(narrowed(header.marking, standing), header.priority, is_nameless)
+            consents = tuple((to, until) for to, until in standing.consents if to not in standing.revoked)
+            found[accord] = _Target(accord, offer, consents)
+    return [found[accord] for accord in sorted(found)]
+
+
+def _consent(node: Node, actor: Actor, at: int, target: _Target) -> None:
+    """Consent for the new version to what was consented to for the old one and has not ended."""
+    untils: dict[Instant, list[str]] = {}
+    for to, until in target.consents:
+        if not until or until > node.now():
+            untils.setdefault(until, []).append(to)
+    if not untils:
+        return
+    with node.store.read() as unit:
+        log = unit.logs.find(books.accord_origin(node, unit, canon.AccordId(target.accord)))
+        stated = None if log is None else folding.passed_as(unit, at, log)
+        log = None if stated is None else unit.logs.find(stated.origin)
+    if log is not None and stated is not None:
+        for until, names in sorted(untils.items()):
+            acting.consent(actor, node, [position(log.id, stated.start)], names, until)
 
 
 def _newest_of(node: Node, unit: Unit, data: bytes) -> int:
@@ -161,6 +189,8 @@ def _carry(node: Node, unit: Unit, sharing: Sharing, one: OwedCorrection) -> boo
     if target is None or accord is None or source is None or source.size < one.by.end:
         return target is None or accord is None
     at = position(source.id, one.by.start)
+    if not _is_version(unit, position(target.id, one.about.start), at):
+        return True
     actor = Actor(OfficeRef(node.me, canon.OfficeId(one.office)), CORRECTOR)
     shared = Shared(canon.AccordId(accord))
     try:
@@ -174,3 +204,11 @@ def _carry(node: Node, unit: Unit, sharing: Sharing, one: OwedCorrection) -> boo
     act = Retract((one.about,), one.reason, by)
     books.state(node, unit, target.origin, version, [books.act_draft(node, actor.office_id, act, version=version)])
     return True
+
+
+def _is_version(unit: Unit, passed: int, at: int) -> bool:
+    """Say whether an entry is of the object that was passed on: nothing else is stated because an author names it."""
+    rows = unit.views.scan(views.PASSED, passed, passed, limit=1)
+    old = unit.views.scan(intel.OBJECT, int(rows[0][1] or 0), int(rows[0][1] or 0), limit=1) if rows else []
+    new = unit.views.scan(intel.OBJECT, at, at, limit=1)
+    return bool(old and new) and old[0][1:3] == new[0][1:3]

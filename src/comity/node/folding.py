@@ -300,28 +300,31 @@ def _owed(node: Node, unit: Unit, span: Span, act: AboutStatements) -> list[Due]
             continue  # erased before: the act that did it is on that log
         office = node.header(unit.entries.header(living[0].header_id)).office
         about = Span(target.origin, start, end)
-        owed = msgspec.structs.replace(act, spans=(about,))
-        if isinstance(owed, Retract) and owed.by is not None:
-            owed = msgspec.structs.replace(owed, by=_instead(node, unit, target, about, owed, office))
+        if isinstance(act, Retract) and act.by is not None:
+            instead = _instead(node, unit, target, about, act, act.by, office)
+            owed: AboutStatements = msgspec.structs.replace(act, spans=(about,), by=instead)
+        else:
+            owed = msgspec.structs.replace(act, spans=(about,))
         due.append(Due(target.origin, office, owed))
     return due
 
 
-def _instead(node: Node, unit: Unit, target: Log, about: Span, act: Retract, office: OfficeId) -> Span | None:
-    """Return what takes the place of something passed on, in the same log; if it is not there yet, note that."""
-    assert act.by is not None
-    source = unit.logs.find(act.by.origin)
-    found = None if source is None else passed_as(unit, position(source.id, act.by.start), target)
+def _instead(node: Node, unit: Unit, target: Log, about: Span, act: Retract, by: Span, office: OfficeId) -> Span | None:
+    """Return what takes the place of something passed on, in the same accord; if it is not there yet, note that."""
+    source = unit.logs.find(by.origin)
+    found = None if source is None else passed_as(unit, position(source.id, by.start), target)
     if found is None and canon.parse_origin(target.origin)[1] is not None:
-        one = OwedCorrection(about, act.by, office, act.reason, node.now())
+        one = OwedCorrection(about, by, office, act.reason, node.now())
         unit.documents.put(OWED_CORRECTIONS, f"{about.origin}#{about.start}", msgspec.json.encode(one))
     return found
 
 
 def passed_as(unit: Unit, at: int, target: Log) -> Span | None:
-    """Return where an entry was passed on in a log of this party's own; None where it was not."""
+    """Return where an entry was passed on in a log of this party's own or another generation of it; None if nowhere."""
+    wanted = canon.parse_origin(target.origin)[:2]
     for row in unit.views.find(views.PASSED, {"source": at}, limit=1_024):
         log_id, index = place(int(row[0] or 0))
-        if log_id == target.id:
-            return Span(target.origin, index, index + 1)
+        log = unit.logs.get(log_id)
+        if canon.parse_origin(log.origin)[:2] == wanted and log.state is not LogState.FROZEN:
+            return Span(log.origin, index, index + 1)
     return None
