@@ -105,6 +105,27 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
     answers(document, got, "GET", "/log/checkpoint")
 
 
+def test_acts_come_in_pages_and_a_cursor_that_is_none_is_refused(member: Node) -> None:
+    token = member.token()
+    idents = [indicator(f"203.0.113.{number}")["id"] for number in range(130, 134)]
+    member.client(token).ingest(bundle([indicator(f"203.0.113.{n}") for n in range(130, 134)]), "paged", tlp="GREEN")
+    assert member.post("/share", token, {"accord": ACCORD, "choice": {"names": idents}}).status == 200
+    before = member.get("/compliance", token).json["total"]
+    for ident in idents:
+        assert member.post("/retract", token, {"names": [ident], "reason": ident}).status == 200
+    whole = member.get("/compliance", token).json
+    assert whole["total"] == before + 4 and whole["next"] == ""
+    found, after = [], ""
+    while page := member.get(f"/compliance?limit=2&after={after}", token).json:
+        assert len(page["acts"]) <= 2
+        found += page["acts"]
+        if not (after := page["next"]):
+            break
+    assert found == whole["acts"]
+    assert {act["reason"] for act in found} >= set(idents)
+    assert member.get("/compliance?after=nonsense", token).status == 400
+
+
 # -- the client, route by route ----------------------------------------------------------
 
 

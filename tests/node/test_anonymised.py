@@ -15,7 +15,7 @@ from comity.acts import Narrow
 from comity.canon import AccordId, accord_origin
 from comity.formats.stix import check
 from comity.formats.stix.report import Refusal
-from comity.node import acting, anonymising, rebuild
+from comity.node import acting, anonymising, complying, rebuild
 from comity.node.anonymising import anonymised
 from comity.node.ports import Entry
 from comity.node.sharing import Offer
@@ -270,7 +270,7 @@ def test_retracting_narrowing_and_erasing_the_original_reach_it(world: World, re
     acting.erase(one.actor, one.node, [at], "an order", "")
     world.calm(12)
     with one.store.read() as unit:
-        answers = acting.compliance(one.node, one.services.accords, unit, [at])
+        answers = complying.compliance(one.node, one.services.accords, unit, [at])
     assert {(answer.party, answer.answer) for answer in answers} == {(other.name, "complied"), (third.name, "complied")}
     assert [(entry.held, entry.body) for entry in stated(world)] == [(Held.ERASED, None)] * 2
     assert seen(third) == []

@@ -12,7 +12,7 @@ import pytest
 from comity.acts import Narrow
 from comity.canon import AccordId, Origin, accord_origin
 from comity.errors import ComityError
-from comity.node import acting, rebuild, views
+from comity.node import acting, complying, rebuild, views
 from comity.node.ports import position
 from comity.node.sharing import Offer
 from comity.statement import Marking
@@ -166,7 +166,7 @@ def test_a_retraction_and_an_erasure_reach_everybody_who_holds(world: World) -> 
             assert entries[1].held is Held.ERASED and entries[1].salt is None and entries[1].body is None
             assert entries[2].held is Held.PAYLOAD
     with a.store.read() as unit:
-        said = acting.compliance(a.node, a.services.accords, unit, places[:2])
+        said = complying.compliance(a.node, a.services.accords, unit, places[:2])
         assert {(line.act, line.answer) for line in said} == {("retract", "complied"), ("tombstone", "complied")}
         assert len(said) == 6
         home = unit.entries.read(places[1] >> 40, places[1] & 0xFFFF, (places[1] & 0xFFFF) + 1)

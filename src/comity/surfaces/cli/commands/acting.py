@@ -111,7 +111,7 @@ def correct(session: Session, name: str, file: str, reason: str) -> None:
 @click.argument("names", nargs=-1, metavar="[OBJECT…]")
 @click.option("--waiting", is_flag=True, help="Of all acts only those that somebody has not complied with.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Acts in one answer.")
-@click.option("--after", default="", metavar="ACT", help="Go on behind this one.")
+@click.option("--after", default="", metavar="CURSOR", help="Go on where an answer ended.")
 def compliance(session: Session, names: tuple[str, ...], waiting: bool, limit: int, after: str) -> None:
     """Show who has complied: with every act of your office about content, or who holds objects and what they answered.
 
@@ -120,6 +120,9 @@ def compliance(session: Session, names: tuple[str, ...], waiting: bool, limit: i
     complied: it has the act and keeps to it. holds-the-act: it has it, the bytes are not gone yet. witnessed: it has
     signed for your log up to the act. silent: nothing was heard. Correspondents have no log: what stands beside them
     (sent, fetched, acknowledged) is this node's own word.
+
+    Who has an object by another's relay is shown for accords that your party is in too, while its bytes are there.
+    Elsewhere whoever passed it on passes your acts on, and sees who complies.
     """
     if not names:
         acts = session.ask(verbs.ACTS, verbs.Acts(waiting=waiting, limit=limit, after=after, **session.who))
@@ -173,7 +176,7 @@ def answer_lines(session: Session, answers: Sequence[verbs.CompliedShown]) -> li
         (
             f"  {a.party}",
             a.answer,
-            f"{a.act or 'no act'} in {a.accord}",
+            f"{a.act or 'no act'} in {a.accord}" + (f", relayed by {a.relayed_by}" if a.relayed_by else ""),
             f"has: {a.held or 'not told'}",
             session.time(a.at),
             a.statement,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from comity.acts import Narrow, Retract
 from comity.canon import Origin
 from comity.errors import Misuse
-from comity.node import acting, correcting, correspondents, deliveries
+from comity.node import acting, complying, correcting, correspondents, deliveries
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
@@ -101,20 +101,31 @@ def acts(desk: Desk, ask: verbs.Acts) -> verbs.ActsShown:
     node = desk.services.node
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
-        found = acting.told(node, desk.services.accords, unit, actor.office_id)
+        found = complying.told(node, desk.services.accords, unit, actor.office_id)
         waiting = sum(one.waits for one in found)
         total = len(found)
-        if ask.waiting:
-            found = [one for one in found if one.waits]
-        shown = [_act_shown(unit, one) for one in found]
-    names = [one.statement for one in shown]
-    start = names.index(ask.after) + 1 if ask.after in names else 0
-    page = shown[start : start + max(1, ask.limit)]
-    more = start + len(page) < len(shown)
-    return verbs.ActsShown(tuple(page), waiting, total, page[-1].statement if page and more else "")
+        after = _cursor(ask.after)
+        left = [one for one in found if (one.waits or not ask.waiting) and (after is None or one.key > after)]
+        page = left[: max(1, ask.limit)]
+        shown = tuple(_act_shown(unit, one) for one in page)
+    last = page[-1].key if len(page) < len(left) else None
+    return verbs.ActsShown(shown, waiting, total, "-".join(str(int(part)) for part in last) if last else "")
 
 
-def _act_shown(unit: Unit, one: acting.Told) -> verbs.ActShown:
+def _cursor(text: str) -> tuple[bool, int, int] | None:
+    """Read the place of an act in the list, as it was when it was shown. Raises `Misuse`.
+
+    Acts that were complied with since have moved: they may show twice, and none is left out.
+    """
+    if not text:
+        return None
+    parts = text.split("-")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise Misuse(f"{text!r} is no cursor of this list", hint="take it from `next` of the answer before")
+    return parts[0] != "0", int(parts[1]), int(parts[2])
+
+
+def _act_shown(unit: Unit, one: complying.Told) -> verbs.ActShown:
     log_id, index = place(one.position)
     is_correction = isinstance(one.act, Retract) and one.act.by is not None
     name = "correct" if is_correction else one.act.kind.removeprefix("act.")
@@ -174,6 +185,7 @@ def _answers(desk: Desk, unit: Unit, places: Sequence[int]) -> tuple[verbs.Compl
             answer=c.answer,
             held=c.held.value if c.held is not None else "",
             at=c.at,
+            relayed_by=c.relayed_by,
         )
-        for c in acting.compliance(desk.services.node, desk.services.accords, unit, places)
+        for c in complying.compliance(desk.services.node, desk.services.accords, unit, places)
     )

@@ -193,7 +193,7 @@ class Acts(Ask, frozen=True):
 
     waiting: bool = False
     limit: int = 100
-    after: str = ""  # a cursor: the last act that was shown
+    after: str = ""  # a cursor: `next` of the answer before
 
 
 class ActShown(msgspec.Struct, frozen=True):
@@ -233,6 +233,7 @@ class CompliedShown(msgspec.Struct, frozen=True):
     answer: str
     held: str
     at: int
+    relayed_by: str = ""  # the party whose relay it is about; empty: this party's own statement
 
 
 class Acted(msgspec.Struct, frozen=True):
