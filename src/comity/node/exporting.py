@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from uuid import NAMESPACE_URL, uuid5
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
@@ -91,15 +92,23 @@ def objects(queries: Queries, unit: Unit, exported: Exported, left: Counter[str]
     What STIX has no form for is counted in `left` with the reason.
     """
     for at in exported.places:
-        stated = queries.stated(unit, at)
-        if intel.kind_of(stated.header) == INTEL_OBJECT:
-            yield stated.body
-            continue
-        told = _sighting(unit, at, stated) if intel.kind_of(stated.header) == INTEL_SIGHTING else None
+        told = as_stix(queries, unit, at)
         if told is None:
             left["no object of STIX: a sighting of a value, an expiration, a question"] += 1
         else:
             yield told
+
+
+def as_stix(queries: Queries, unit: Unit, at: int) -> bytes | None:
+    """Return an entry as STIX: an object in its producer's own bytes; None where STIX has no form for it.
+
+    Raises `NotFound` where its bytes are not held.
+    """
+    stated = queries.stated(unit, at)
+    kind = intel.kind_of(stated.header)
+    if kind == INTEL_OBJECT:
+        return stated.body
+    return _sighting(unit, at, stated) if kind == INTEL_SIGHTING else None
 
 
 def _sighting(unit: Unit, at: int, stated: Stated) -> bytes | None:
@@ -116,6 +125,20 @@ def _sighting(unit: Unit, at: int, stated: Stated) -> bytes | None:
         return None
     # An object may be named by another party in any way: nothing goes out that STIX's own schemas refuse.
     return None if data is None or isinstance(check.check_many([data])[0], Refusal) else data
+
+
+def idents(node: Node, unit: Unit, places: Sequence[int]) -> Iterator[tuple[int, str, Tlp]]:
+    """Yield what names each entry, and its label: a STIX id, or where it stands if it is no object."""
+    labels: dict[Class, Tlp] = {}
+    for at in places:
+        rows: Sequence[tuple[Any, ...]] = unit.views.scan(intel.OBJECT, at, at, limit=1)
+        log_id, index = place(at)
+        (brief,) = unit.entries.brief(log_id, index, index + 1)
+        which = Class(brief.header_id, brief.standing_id)
+        if which not in labels:
+            labels[which] = _label(node, unit, which)
+        named = f"{intel.type_name(rows[0][2])}--{UUID(bytes=rows[0][1])}" if rows else f"{log_id}#{index}"
+        yield at, named, labels[which]
 
 
 def bundle(queries: Queries, unit: Unit, exported: Exported, ident: str, left: Counter[str]) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
 from comity.node.scoring import Asked, Worth
 from comity.node.spans import runs
-from comity.statement import INTEL_RELAY, Marking
+from comity.statement import INTEL_RELAY, Header, Marking
 from comity.vocab import Held
 
 READ_AT_ONCE: Final = 512  # entries read together
@@ -46,12 +46,17 @@ class Sieve(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     faded: bool = False  # also what has worn off, is doubted, or is said to have ended
 
 
+Given = Callable[[bytes, int, Item], None]
+"""Is told of each value that is given: its key, the position of the entry that says it, what is given."""
+
+
 @dataclass(slots=True)
 class Sifted:
     """How many values were given, and how many things were left out for which reason."""
 
     given: int = 0
     left: Counter[str] = field(default_factory=Counter)
+    tell: Given | None = None
 
 
 class _Worth(NamedTuple):
@@ -59,6 +64,7 @@ class _Worth(NamedTuple):
 
     asked: Asked
     item: Item
+    at: int  # position of the entry that says it
 
 
 Judge = Callable[[Unit, Sequence[Asked]], Sequence[Worth]]
@@ -100,19 +106,22 @@ def items(
                         done.left["superseded" if entry.position in older else "no object"] += 1
                         continue
                     found += _of_entry(node, entry, row, sieve, done, seen, at, warned)
-                yield from _weighed(unit, found, sieve, done, seen, judge)
+                for one in _weighed(unit, found, sieve, done, seen, judge):
+                    if done.tell is not None:
+                        done.tell(one.asked.key, one.at, one.item)
+                    yield one.item
 
 
 def _weighed(
     unit: Unit, found: Sequence[_Worth], sieve: Sieve, done: Sifted, seen: set[bytes], judge: Judge | None
-) -> Iterator[Item]:
+) -> Iterator[_Worth]:
     """Yield what is worth enough; a value that one object is too weak for may come again with another."""
     told = judge(unit, [one.asked for one in found]) if judge is not None and found else None
-    for number, (asked, item) in enumerate(found):
-        worth = told[number] if told is not None else (item.confidence, False)
+    for number, one in enumerate(found):
+        worth = told[number] if told is not None else (one.item.confidence, False)
         if worth is None:  # its author says something newer by another way, which does not go to this audience
             done.left["superseded"] += 1
-            seen.discard(asked.key)
+            seen.discard(one.asked.key)
             continue
         score, faded = worth
         reason = "faded" if faded and not sieve.faded else ""
@@ -122,10 +131,10 @@ def _weighed(
             reason = reason or "confidence too low"
         if reason:
             done.left[reason] += 1
-            seen.discard(asked.key)
+            seen.discard(one.asked.key)
             continue
         done.given += 1
-        yield item
+        yield one
 
 
 def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
@@ -148,12 +157,12 @@ def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[
     for at, _, _, modified, *_ in rows if newer else ():
         later = [other for when, other in newer.get(numbers[at], ()) if when > modified]
         if later:
-            said = _sayer(node, unit, at)
-            found.update([at] if any(_sayer(node, unit, other) == said for other in later) else ())
+            said = sayer(node, unit, at)
+            found.update([at] if any(sayer(node, unit, other) == said for other in later) else ())
     return found
 
 
-def _sayer(node: Node, unit: Unit, at: int) -> tuple[object, ...]:
+def sayer(node: Node, unit: Unit, at: int) -> tuple[object, ...]:
     """Return who says an entry, and where they have it from; nothing where nobody stands by it."""
     log_id, index = place(at)
     (brief,) = unit.entries.brief(log_id, index, index + 1)
@@ -163,6 +172,17 @@ def _sayer(node: Node, unit: Unit, at: int) -> tuple[object, ...]:
     if header.relayed is not None:
         return header.relayed.origin, header.relayed.office
     return unit.logs.get(log_id).party, header.office, header.source
+
+
+def told(node: Node, entry: Entry) -> Iterator[tuple[bytes, Item]]:
+    """Yield every value that a held entry says, with its key, whatever it is worth: to tell that it is gone."""
+    if entry.header is None or entry.body is None:
+        return
+    header = node.header(entry.header)
+    tree = _DECODE(plain(header, entry.body))
+    marking = _marking(header.marking, entry.standing)
+    for value in _observables(tree)[0]:
+        yield observables.key(value), _item(value, tree, header, marking, None, None, 0)
 
 
 def _of_entry(
@@ -179,11 +199,7 @@ def _of_entry(
     confidence = intel.confidence_of(flags)
     reason = _unfit(code, until, flags, at)
     header = node.header(entry.header or b"")
-    body = entry.body or b""
-    if header.kind == INTEL_RELAY:
-        payload = intel.cut_relay(body).payload
-        body = payload[payload.find(b"\n") + 1 :]
-    tree = _DECODE(body) if not reason else {}
+    tree = _DECODE(plain(header, entry.body or b"")) if not reason else {}
     found, note = _observables(tree) if not reason else ((), "")
     if reason or note:
         done.left[reason or note] += 1
@@ -199,23 +215,42 @@ def _of_entry(
             done.left["on a warning list"] += 1
         else:
             seen.add(key)
-            asked = Asked(value.kind, key)
-            item = Item(
-                value.kind,
-                value.value,
-                str(tree["id"]),
-                str(tree.get("name", "")),
-                confidence,
-                None,
-                until,
-                marking.tlp.value if marking else "",
-                "",
-                header.source,
-                tuple(label for label in tree.get("labels", ()) if isinstance(label, str)),
-                header.at,
-                modified // _SECOND,
-            )
-            yield _Worth(asked, item)
+            item = _item(value, tree, header, marking, confidence, until, modified // _SECOND)
+            yield _Worth(Asked(value.kind, key), item, entry.position)
+
+
+def _item(
+    value: Observable,
+    tree: dict[str, Any],
+    header: Header,
+    marking: Marking | None,
+    confidence: int | None,
+    until: int | None,
+    modified: int,
+) -> Item:
+    return Item(
+        value.kind,
+        value.value,
+        str(tree["id"]),
+        str(tree.get("name", "")),
+        confidence,
+        None,
+        until,
+        marking.tlp.value if marking else "",
+        "",
+        header.source,
+        tuple(label for label in tree.get("labels", ()) if isinstance(label, str)),
+        header.at,
+        modified,
+    )
+
+
+def plain(header: Header, body: bytes) -> bytes:
+    """Return an object's own bytes, taken out of the relay that it may have come in."""
+    if header.kind != INTEL_RELAY:
+        return body
+    payload = intel.cut_relay(body).payload
+    return payload[payload.find(b"\n") + 1 :]
 
 
 def _unfit(code: int, until: int | None, flags: int, at: Instant) -> str:

@@ -45,6 +45,7 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str  # SHA-256 of the secret, in hexadecimal
     created: Instant
     by: str
+    address: str = ""  # of this node as fetchers see it; forms that name their own files need it
 
     @property
     def user(self) -> str:
@@ -71,8 +72,12 @@ def create(node: Node, unit: Unit, actor: Actor, feed: Feed) -> tuple[Feed, str]
 
 def feeds(unit: Unit, office: OfficeId) -> list[Feed]:
     """Return an office's lists, by name."""
-    found = [msgspec.json.decode(data, type=Feed) for _, data in unit.documents.all(FEEDS)]
-    return sorted((one for one in found if one.office == office), key=lambda one: one.name)
+    return sorted((one for one in every(unit) if one.office == office), key=lambda one: one.name)
+
+
+def every(unit: Unit) -> list[Feed]:
+    """Return the lists of every office."""
+    return [msgspec.json.decode(data, type=Feed) for _, data in unit.documents.all(FEEDS)]
 
 
 def revoke(node: Node, unit: Unit, actor: Actor, name: str) -> Feed:
@@ -93,8 +98,13 @@ def by_secret(unit: Unit, secret: str) -> Feed:
     return msgspec.json.decode(data, type=Feed)
 
 
+def definition(feed: Feed, version: str) -> bytes:
+    """Return what makes a list's file what it is, beside what it holds."""
+    return msgspec.json.encode([version, feed])
+
+
 def tag(unit: Unit, feed: Feed, at: Instant) -> str:
-    """Return what changes whenever the list may have: another log's size, register, definition, or hour."""
+    """Return what changes whenever the list may: a log's size, the register, its definition, the hour."""
     told = hashlib.sha256(msgspec.json.encode(feed))
     told.update(str(at // EDITION_SECONDS).encode())
     for log in unit.logs.all():

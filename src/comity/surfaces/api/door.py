@@ -62,7 +62,7 @@ def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starl
         served.append(
             HttpRoute(BASE + path.replace("{question}", "{question:path}"), _by_method(handlers), methods=[*handlers])
         )
-    served.append(feeds.route(door.carry_out, folder.parent / FEEDS))
+    served += feeds.routes(door.carry_out, folder.parent / FEEDS)
     app = Starlette(routes=served, exception_handlers={HTTPException: _unrouted, Exception: _broken})
     app.router.redirect_slashes = False
     return app

@@ -54,7 +54,8 @@ def create(
 
     The address is a secret and is shown this once; who has it gets this list and nothing else. What may go is decided
     for the audience whenever anything has changed, so what was retracted, revoked or narrowed is gone from the next
-    fetch on. A sensor that sends back the ETag gets 304 while nothing has changed.
+    fetch on. A sensor that sends back the ETag gets 304 while nothing has changed; `?since=ETAG` answers with what
+    changed, and `/removed` behind the address with what was taken back, and why.
     """
     done = session.ask(
         verbs.CREATE,

@@ -226,14 +226,9 @@ def export(
 
 
 def _forms() -> list[str]:
-    from comity.formats.sensors.table import WRITERS
+    from comity.surfaces.cli.operations.forms import described
 
-    rows = [
-        ("stix", "STIX 2.1 bundle"),
-        ("misp", "one MISP event"),
-        ("txt", "one value a line, of any kind that names a host, address, URL or hash"),
-    ]
-    return columns([*rows, *((form.name, form.help) for form in WRITERS.values())])
+    return columns(described())
 
 
 def _export_lines(done: verbs.Exported) -> Iterator[str]:

@@ -138,6 +138,28 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
     return [at for at in kept if services.queries.witness_at(unit, actor, at) is not None] if received else kept
 
 
+def with_named(services: Services, unit: Unit, actor: Actor, places: Iterable[int]) -> list[int]:
+    """Return entries together with what they name: what is in a report, what a note or relationship is about.
+
+    One step only, and only what is held here and the actor may read; deciding about it comes after.
+    """
+    found = set(places)
+    for at in list(found):
+        for ident in _named(services.queries.body(unit, at)):
+            if not unknown(services, unit, actor, ident):
+                found.update(mine_first(services, unit, actor, ident))
+    return sorted(found)
+
+
+def _named(body: bytes) -> Iterator[str]:
+    """Yield the ids that an object names in its lists of references."""
+    tree = msgspec.json.decode(body)
+    for name in ("object_refs", "sample_refs"):
+        for ref in tree.get(name) or ():
+            if isinstance(ref, str):
+                yield ref
+
+
 def _asked_for(services: Services, unit: Unit, actor: Actor, name: str) -> list[int]:
     """Return this office's own objects that fit an interest."""
     voiced = services.interests.named(unit, actor, name)

@@ -1,50 +1,30 @@
-"""What goes out: sharing, explaining, exporting."""
+"""What goes out: sharing and explaining; exporting has a module of its own."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from comity.accord import Accord
 from comity.acts import Standing
-from comity.errors import Fault, Misuse
-from comity.formats import observables
-from comity.formats.convert import Losses
-from comity.formats.misp.write import About as Event
-from comity.formats.misp.write import write as write_event
-from comity.formats.sensors.item import REASONS, About, Item, Skipped
-from comity.formats.sensors.table import WRITERS
-from comity.node import exporting, feeding, scoring
+from comity.errors import Misuse
 from comity.node.actor import Actor
-from comity.node.deliveries import Grade
-from comity.node.exporting import Exported
-from comity.node.feeding import Sieve, Sifted
-from comity.node.feeds import USER as FEED_USER
 from comity.node.ports import Unit, place
 from comity.node.sharing import ANONYMOUS, Offer, Shared
 from comity.node.warnings import FlaggedPlaces, flagged_at
 from comity.policy import Decision, Release
 from comity.statement import Header, Marking
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.operations import acting
+from comity.surfaces.cli.operations import acting, exporting
 from comity.surfaces.cli.operations.choosing import chosen, indexed, marking_text, narrower, one_of
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs import release as verbs
-from comity.vocab import Channel, Held, Priority, Purpose, Tlp
+from comity.vocab import Held, Priority, Purpose
 
 SHARE_BATCH: Final = 2_048  # objects between two turns of others
-STIX: Final = "stix"
-MISP: Final = "misp"
-WHOLE: Final = (STIX, MISP)  # forms of whole objects; all others are lists of values
-PLAIN: Final = "txt"
-EXPORT_BATCH: Final = 512  # values between two words of how far it is
-EXPORT_TTL_SECONDS: Final = 3_600  # what a file says of when to ask again
 
 
 # -- sharing ---------------------------------------------------------------------
@@ -237,135 +217,10 @@ def decision_shown(decision: Decision) -> verbs.DecisionShown:
     )
 
 
-# -- exporting -------------------------------------------------------------------
-
-
-def export(desk: Desk, ask: verbs.Export) -> verbs.Exported:
-    """Write what may go to an audience into a file; the decision is on record before the first byte."""
-    if ask.form not in {*WHOLE, PLAIN, *WRITERS}:
-        raise Misuse(f"there is no format {ask.form!r}", hint=f"one of {', '.join((*WHOLE, PLAIN, *WRITERS))}")
-    services, node = desk.services, desk.services.node
-    indexed(desk, ask.choice)
-    with node.store.read() as unit:
-        actor = actor_of(desk, unit, ask)
-        audience = services.releases.audience(unit, ask.to, one_of(Purpose, ask.purpose, what="a purpose"))
-        places = chosen(services, unit, actor, ask.choice, received=True)
-    exported = exporting.decide_export(node, services.releases, actor, places, audience)
-    if audience.correspondent:
-        # All that was decided: a form for sensors may carry less, and nobody is harmed by being told too much.
-        is_feed = actor.user.startswith(FEED_USER)
-        way = (Channel.FEED, Grade.FETCHED) if is_feed else (Channel.FILE, Grade.SENT)
-        services.seeing.given(audience.name, *way, exported.places)
-        if is_feed:
-            services.owing.replaced(audience.name, Channel.FEED)
-    sifted = Sifted()
-    with node.store.read() as unit:
-        skipped = _write(desk, unit, exported, ask, sifted)
-    return verbs.Exported(
-        audience=audience.name,
-        purpose=audience.purpose.value,
-        by=str(actor),
-        form=ask.form,
-        objects=len(exported.places),
-        values=sifted.given - skipped.total,
-        withheld=exported.withheld,
-        grounds=exported.grounds,
-        warnings="" if ask.form in WHOLE else desk.warnings.ready(node.now())[0].says(),
-        left={
-            **sifted.left,
-            **{f"{kind}: {REASONS[rule]}": count for (kind, rule), count in skipped.counts.items()},
-        },
-    )
-
-
-def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted) -> Skipped:
-    """Write beside the file and rename, so that nobody reads half of it; return what the form could not carry."""
-    path = Path(ask.path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    skipped = Skipped()
-    try:
-        with partial.open("wb") as file:
-            file.writelines(_written(desk, unit, exported, ask, sifted, skipped))
-        partial.replace(path)
-    except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return skipped
-
-
-def _written(
-    desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted, skipped: Skipped
-) -> Iterator[bytes]:
-    if ask.form == STIX:
-        return exporting.bundle(desk.services.queries, unit, exported, f"bundle--{uuid.uuid4()}", sifted.left)
-    if ask.form == MISP:
-        return _event(desk, unit, exported, sifted)
-    node = desk.services.node
-    sieve = Sieve(ask.confidence, ask.unsure, ask.kinds, ask.warned, ask.faded)
-    _, lists = desk.warnings.ready(node.now())
-    warned = None if lists is None else lambda value: bool(lists.check(value))
-    actor = actor_of(desk, unit, ask)
-    judge = scoring.judge(desk.services.queries, actor, node.now())
-    values = feeding.items(
-        node, unit, exported.places, sieve, sifted, at=node.now(), warned=warned, judge=judge
-    )  # fmt: skip
-    items = _reported(desk, values, exported)
-    if ask.form == PLAIN:
-        return (f"{item.value}\n".encode() for item in items if _is_plain(item, skipped))
-    about = About(
-        title=f"{node.me} for {exported.audience.name}",
-        ident=f"tag:{node.me},2026:export/{ask.form}/{exported.audience.name}",
-        at=node.now(),
-        node=node.me,
-        serial=node.now(),
-        ttl=EXPORT_TTL_SECONDS,
-        tlp=_strictest(exported).value,
-    )
-    return WRITERS[ask.form].write(items, about, skipped)
-
-
-def _event(desk: Desk, unit: Unit, exported: Exported, sifted: Sifted) -> Iterator[bytes]:
-    """Yield one MISP event of all that goes; what MISP has no place for is counted."""
-    me, losses = desk.services.node.me, Losses()
-    about = Event(
-        uuid=str(uuid.uuid4()),
-        info=f"{me} for {exported.audience.name}",
-        at=desk.services.node.now(),
-        org=me,
-        org_uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, me)),
-        tlp=_strictest(exported),
-    )
-    yield from write_event(exporting.objects(desk.services.queries, unit, exported, sifted.left), about, losses)
-    sifted.left.update({f"{outcome.value}: {rule}": count for (outcome, rule), count in losses.counts.items()})
-
-
-def _strictest(exported: Exported) -> Tlp:
-    return max(exported.labels, key=lambda label: label.rank, default=Tlp.RED)
-
-
-def _reported(desk: Desk, items: Iterator[Item], exported: Exported) -> Iterator[Item]:
-    for count, item in enumerate(items):
-        if count % EXPORT_BATCH == 0:
-            desk.report("writing", count, len(exported.places))
-        yield item
-
-
-def _is_plain(item: Item, skipped: Skipped) -> bool:
-    """Say whether a value may stand alone on a line: it names a host, an address, a URL, a hash and prints."""
-    if item.kind in observables.FREE_KINDS:
-        skipped.add("kind", item.kind, item.value, item.ident)
-        return False
-    if not item.value.isprintable():
-        skipped.add("unprintable", item.kind, item.value, item.ident)
-        return False
-    return True
-
-
 OPERATIONS: Final = (
     Operation(verbs.SHARE, share),
     Operation(verbs.EXPLAIN, explain),
-    Operation(verbs.EXPORT, export),
+    Operation(verbs.EXPORT, exporting.export),
     Operation(verbs.RETRACT, acting.retract),
     Operation(verbs.NARROW, acting.narrow),
     Operation(verbs.CONSENT, acting.consent),

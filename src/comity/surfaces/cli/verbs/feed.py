@@ -23,6 +23,7 @@ class Create(Ask, frozen=True):
     kinds: tuple[str, ...] = ()
     warned: bool = False
     faded: bool = False
+    address: str = ""  # of this node as fetchers see it, e.g. https://node.arcadia.example:8461
 
 
 class FeedShown(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ class Edition(Ask, frozen=True):
     secret: str
     folder: str  # absolute
     have: str = ""
+    file: str = ""  # of a list of several files: which one
 
 
 class Editions(msgspec.Struct, frozen=True):
@@ -74,9 +76,32 @@ class Editions(msgspec.Struct, frozen=True):
     tag: str
     media: str
     path: str  # empty: the asker has it
+    address: str = ""  # what the file says NOWHERE instead of: the secret is kept nowhere
 
+
+class Changes(Ask, frozen=True):
+    """What came and went of the list with a secret since the edition of a tag, to be had in a folder."""
+
+    secret: str
+    folder: str  # absolute
+    since: str = ""  # empty with `removed`: all that is kept
+    removed: bool = False  # only what was taken back
+    native: bool = False  # as the form itself removes, not as lines of JSON
+
+
+class ChangesWritten(msgspec.Struct, frozen=True):
+    """A file of changes, which is the asker's to delete, and the tag of the edition that they lead to."""
+
+    name: str
+    tag: str
+    media: str
+    path: str
+
+
+NOWHERE: Final = "https://list.invalid"  # stands in files for the address under which they are fetched (RFC 2606)
 
 CREATE: Final = Verb("feed/create", Create, Created, signs=True)
 LIST: Final = Verb("feed/list", Nothing, FeedsShown)
 REVOKE: Final = Verb("feed/revoke", Revoke, FeedShown, signs=True)
 EDITION: Final = Verb("feed/edition", Edition, Editions, signs=True)
+CHANGES: Final = Verb("feed/changes", Changes, ChangesWritten, signs=True)

@@ -111,6 +111,7 @@ class Export(Ask, frozen=True):
     choice: Choice
     path: str  # absolute
     form: str = "stix"
+    address: str = ""  # where a folder of files will be found: forms that name their own files need it
     purpose: str = "read"
     confidence: int = 0  # at least this, from 0 to 100
     unsure: bool = True  # also what came without a confidence

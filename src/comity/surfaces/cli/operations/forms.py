@@ -1,0 +1,149 @@
+"""Every form of an export by name: lists of values, files of whole objects, folders of files.
+
+Rules: a name is part of settings that people have: it never changes its meaning. What writes a form is told what may go
+and decides nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from comity.errors import Misuse
+from comity.formats import observables
+from comity.formats.convert import Losses
+from comity.formats.misp.write import About as Event
+from comity.formats.misp.write import write as write_event
+from comity.formats.sensors.item import About, Skipped
+from comity.formats.sensors.table import WRITERS
+from comity.node import exporting
+from comity.node.exporting import Exported
+from comity.node.feeding import Sifted
+from comity.node.ports import Unit
+from comity.surfaces.cli.desk import Desk
+from comity.surfaces.cli.verbs import release as verbs
+from comity.vocab import Tlp
+
+STIX: Final = "stix"
+PLAIN: Final = "txt"
+MARK: Final = ".comity"  # the file by which a folder is known as one that an export made
+
+
+class Task(NamedTuple):
+    """One export under way: what may go, and what is said of it."""
+
+    desk: Desk
+    unit: Unit
+    exported: Exported
+    about: About
+    sifted: Sifted  # `left` takes what was not written, by reason
+    skipped: Skipped
+    address: str = ""  # where a folder of files will be found, without a slash at its end
+
+    def lost(self, losses: Losses) -> None:
+        """Count what a form had no place for."""
+        self.sifted.left.update({f"{outcome.value}: {rule}": count for (outcome, rule), count in losses.counts.items()})
+
+    def objects(self) -> Iterator[bytes]:
+        """Yield all that may go, as STIX."""
+        return exporting.objects(self.desk.services.queries, self.unit, self.exported, self.sifted.left)
+
+
+class Whole(NamedTuple):
+    """A form of one file that holds whole objects."""
+
+    name: str
+    help: str  # one line
+    media: str
+    suffix: str
+    write: Callable[[Task], Iterator[bytes]]
+
+
+class Tree(NamedTuple):
+    """A form of several files in a folder; `start` is the one that readers begin with."""
+
+    name: str
+    help: str
+    start: str
+    write: Callable[[Task, Path], None]
+    addressed: bool = False  # files name one another by their whole address
+
+
+def _stix(task: Task) -> Iterator[bytes]:
+    queries = task.desk.services.queries
+    return exporting.bundle(queries, task.unit, task.exported, f"bundle--{uuid.uuid4()}", task.sifted.left)
+
+
+def _misp(task: Task) -> Iterator[bytes]:
+    """Yield one MISP event of all that goes; what MISP has no place for is counted."""
+    losses = Losses()
+    yield from write_event(task.objects(), event(task, str(uuid.uuid4()), task.about.title), losses)
+    task.lost(losses)
+
+
+def event(task: Task, ident: str, info: str) -> Event:
+    """Return what a MISP event says of itself."""
+    me = task.about.node
+    org = str(uuid.uuid5(uuid.NAMESPACE_DNS, me))
+    return Event(uuid=ident, info=info, at=task.about.at, org=me, org_uuid=org, tlp=Tlp(task.about.tlp))
+
+
+_WHOLE: Final = (
+    Whole(STIX, "STIX 2.1 bundle", "application/stix+json;version=2.1", ".json", _stix),
+    Whole("misp", "one MISP event", "application/json", ".json", _misp),
+)
+WHOLE: Final[Mapping[str, Whole]] = MappingProxyType({form.name: form for form in _WHOLE})
+_TREES: Final[tuple[Tree, ...]] = ()
+TREES: Final[Mapping[str, Tree]] = MappingProxyType({form.name: form for form in _TREES})
+NAMING: Final[frozenset[str]] = frozenset()  # forms that take with an object what it names
+_PLAIN_MEDIA: Final = "text/plain; charset=utf-8"
+
+
+def names() -> tuple[str, ...]:
+    """Return every form's name."""
+    return (*WHOLE, *TREES, PLAIN, *WRITERS)
+
+
+def known(form: str) -> None:
+    """Refuse what is no form. Raises `Misuse`."""
+    if form not in names():
+        raise Misuse(f"there is no format {form!r}", hint=f"one of {', '.join(names())}")
+
+
+def described() -> list[tuple[str, str]]:
+    """Return every form with what it is."""
+    whole = [(form.name, form.help) for form in WHOLE.values()] + [(form.name, form.help) for form in TREES.values()]
+    plain = (PLAIN, "one value a line, of any kind that names a host, address, URL or hash")
+    return [*whole, plain, *((form.name, form.help) for form in WRITERS.values())]
+
+
+def is_whole(form: str) -> bool:
+    """Say whether a form holds whole objects, not values: what it is for is to be read."""
+    return form in WHOLE or form in TREES
+
+
+def media_of(form: str) -> tuple[str, str]:
+    """Return the media type and the suffix of a form of one file."""
+    if form == PLAIN:
+        return _PLAIN_MEDIA, ".txt"
+    one = WHOLE.get(form) or WRITERS[form]
+    return one.media, one.suffix
+
+
+def kinds_of(form: str) -> frozenset[str]:
+    """Return the kinds of values that a form has a place for."""
+    if form == PLAIN:
+        return frozenset(observables.KINDS) - frozenset(observables.FREE_KINDS)
+    return frozenset(WRITERS[form].kinds)
+
+
+def choice_of(ask: verbs.Export) -> verbs.Choice:
+    """Return what is meant; forms that take with an object what it names take everything where nothing is said."""
+    if ask.form in NAMING and ask.choice == verbs.Choice():
+        return msgspec.structs.replace(ask.choice, since=1)
+    return ask.choice
