@@ -20,6 +20,8 @@ import msgspec
 from bench import feed
 from bench.feed import Feed
 from bench.measure import Rate, Report, Watch, arguments, best, calibrate, peak_megabytes, size
+from comity.areas.intel.interests import Interest
+from comity.areas.intel.questions import Subject, Why
 from comity.boot.collecting import collect_rarely
 from comity.node import correlating, feeding, ingest, knowing, scoring
 from comity.node.feeding import Sieve, Sifted
@@ -34,6 +36,7 @@ BATCH = 10_000  # values in one call, as the command line asks
 READ = 50_000  # payloads
 LISTED = 100_000  # objects
 EVENT = 10_000  # values
+ASKED_FOR = 1_000  # entries of one list of an interest
 QUICK, FULL = 100_000, 1_000_000
 
 
@@ -100,6 +103,22 @@ def correlation(report: Report, one: Inhabitant, count: int) -> None:
     report.figure(f"an event of {EVENT:,} values correlated, ms", watch.clock * 1_000, 1_000)
 
 
+def interests(report: Report, one: Inhabitant, count: int) -> None:
+    """Compare what is held with what a member asks for: its networks and domains, and then values alone."""
+    networks = tuple(f"203.{n >> 8}.{n & 255}.0/24" for n in range(ASKED_FOR))
+    wide = Interest(Why.HUNT, networks=networks, domains=tuple(f"organisation{n}.example" for n in range(ASKED_FOR)))
+    values = [feed.value(n) for n in range(1, min(count, 4 * ASKED_FOR), 4)]  # domains
+    named = Interest(Why.HUNT, values=tuple(Subject("domain", value) for value in values))
+    with one.store.read() as unit:
+        looked = one.services.interests.fitting(unit, one.actor, [wide]).looked
+        found = len(one.services.interests.fitting(unit, one.actor, [named]).places)
+        assert found == len(values)
+        through = best(looked, lambda: one.services.interests.fitting(unit, one.actor, [wide]))
+        by_index = best(found, lambda: one.services.interests.fitting(unit, one.actor, [named]))
+    report.rate(f"objects compared with an interest in {2 * ASKED_FOR:,} networks and domains", through)
+    report.rate(f"an interest in {found:,} values: values answered by the index", by_index)
+
+
 def apart(one: Inhabitant, asked: Sequence[str]) -> None:
     for value in asked:
         with one.store.read() as unit:
@@ -140,6 +159,7 @@ def main() -> int:
         answers(report, one, count)
         lists(report, one)
         correlation(report, one, count)
+        interests(report, one, count)
         payloads(report, one, count)
         report.figure("peak memory, MB", peak_megabytes())
         world.close()

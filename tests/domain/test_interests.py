@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from comity.areas.intel import interests
 from comity.areas.intel.interests import INTEREST_MEDIA, Interest
 from comity.areas.intel.questions import Subject, Why
 from comity.errors import Theirs
+from comity.formats.observables import Observable
 from comity.formats.stix import observe
 from comity.statement import INTEL_INTEREST, Header, Marking
 from comity.vocab import Tlp
@@ -77,6 +79,36 @@ def test_what_fits(wanted: dict[str, Any], tree: dict[str, Any], does: bool) -> 
 def test_what_may_not_be_asked_for(wanted: dict[str, Any]) -> None:
     with pytest.raises(Theirs):
         interests.read_interest(HEADER, canon.encode(Interest(Why.HUNT, **wanted)))
+
+
+_NETWORKS = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 32)) | st.tuples(
+    st.integers(0, 2**128 - 1), st.integers(33, 128)
+)
+
+
+def _network(number: int, bits: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    mask = (1 << bits) - 1
+    if bits > 32:
+        return ipaddress.IPv6Network((number & (mask << (128 - bits)), bits))
+    return ipaddress.IPv4Network((number & (mask << (32 - bits)), bits))
+
+
+@given(st.lists(_NETWORKS, min_size=1, max_size=12), st.lists(_NETWORKS, max_size=6), st.data())
+def test_an_address_or_a_network_fits_where_some_network_holds_all_of_it(
+    given_: list[tuple[int, int]], others: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """By the library's own comparison of each with each; what is asked for may overlap, touch and nest."""
+    nets = {_network(*one) for one in given_}
+    nets |= {half for net in list(nets) if net.prefixlen < net.max_prefixlen for half in list(net.subnets())[:1]}
+    interest = Interest(Why.HUNT, networks=tuple(sorted(map(str, nets))))
+    for net in [*(_network(*one) for one in others), *nets]:
+        inside = net[data.draw(st.integers(0, min(net.num_addresses - 1, 2**64)))]
+        for text in (str(net), str(inside)):
+            asked = ipaddress.ip_network(text)
+            kind = "ipv4" if asked.version == 4 else "ipv6"
+            expected = any(asked.version == one.version and asked.subnet_of(one) for one in nets)  # type: ignore[arg-type]
+            tree = {"type": "indicator", "id": ADDRESS["id"]}
+            assert interests.fits(interest, tree, [Observable(kind, text)]) is expected, (text, nets)
 
 
 @given(st.binary(max_size=300))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from comity.areas.intel.interests import Interest
-from comity.areas.intel.questions import Why
+from comity.areas.intel.questions import Subject, Why
 from comity.canon import AccordId
 from comity.errors import Misuse, NotFound, Refused
 from comity.node import acting, interests, rules
@@ -92,6 +93,40 @@ def test_a_look_goes_on_where_it_stopped(world: World, monkeypatch: pytest.Monke
     assert len(met) == 20
 
 
+def test_values_alone_are_found_by_the_index_as_looking_through_finds_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = world.people
+    many = [indicator(b"192.0.2.%d" % n, uuid=b"%08d" % n + UUID[8:]) for n in range(20)]
+    places = world.collect(a, many, GREEN)
+    a.services.sharing.share(a.actor, "two", places[5:], Offer(GREEN))
+    world.calm(8)
+    acting.retract(a.actor, a.node, [places[12]], "a mistake")
+    world.calm(8)
+    last = f"indicator--{(b'%08d' % 19 + UUID[8:]).decode()}"
+    named = Interest(
+        Why.HUNT, values=(Subject("stix-id", last), *(Subject("ipv4", f"192.0.2.{n}") for n in range(3, 16)))
+    )
+    wider = msgspec.structs.replace(named, networks=("203.0.113.0/24",))  # and is looked through
+    for one, arrived_ in ((a, False), (b, True)):
+        with one.store.read() as unit:
+            find = one.services.interests.fitting
+            quick = find(unit, one.actor, [named], arrived=arrived_)
+            slow = find(unit, one.actor, [wider], arrived=arrived_)
+            assert quick.places == slow.places
+            assert len(quick.places) == (13 if one is a else 11)
+            assert quick.looked < slow.looked
+            met, before = [], 0
+            while len(met) < 50:
+                page = find(unit, one.actor, [named], arrived=arrived_, before=before, most=4)
+                met += page.places
+                if not (before := page.before):
+                    break
+            assert met == quick.places
+            later = msgspec.structs.replace(named, types=("malware",))
+            assert find(unit, one.actor, [later], arrived=arrived_).places == []
+
+
 def test_another_offices_records_do_not_match(world: World) -> None:
     a = world.people[0]
     name = voiced(world)
@@ -137,3 +172,26 @@ def test_what_is_no_interest_is_not_taken_for_one(world: World) -> None:
         b.services.interests.voice(b.actor, "two", Interest(Why.HUNT), amber())
     with pytest.raises(Misuse):
         b.services.interests.voice(b.actor, "two", Interest(Why.HUNT, kinds=("ipv4",), until=1), amber())
+
+
+@pytest.mark.parametrize("tlp", [Tlp.CLEAR, Tlp.GREEN, Tlp.AMBER])
+def test_what_is_asked_for_in_one_accord_goes_to_no_other(tmp_path: Path, tlp: Tlp) -> None:
+    """Own networks and domains say what a party looks after: consent and label do not let a holder pass them on."""
+    world = World(9, 3, tmp_path)
+    a, b, c = world.people
+    world.accord("ab", [a, b])
+    world.accord("bc", [b, c])
+    at = a.services.interests.voice(a.actor, "ab", NETWORK, Marking(tlp, use=(Use.DEFENCE,)))
+    acting.consent(a.actor, a.node, [at], [f"{c.name}/csirt"], 0)
+    world.calm(8)
+    with b.store.read() as unit:
+        (seen,) = b.services.interests.all_(unit, b.actor)
+    done = b.services.sharing.share(b.actor, "bc", [seen.position])
+    assert (done.relayed, done.withheld) == (0, 1)
+    assert any("ask it anew" in ground for ground in done.grounds)
+    world.calm(8)
+    with c.store.read() as unit:
+        assert c.services.interests.all_(unit, c.actor) == []
+        for log in unit.logs.all():
+            assert not any(b"192.0.2.0" in (entry.body or b"") for entry in unit.entries.read(log.id, 0, log.size))
+    world.close()

@@ -2,7 +2,8 @@
 
 Rules: an interest is stated in an accord like any content, decided first, and withdrawn by a retraction. What fits is
 found among this office's own collected objects, or among what arrived; nothing is shared by that: sharing asks for each
-object what it always asks. A look is bounded and says where it stopped.
+object what it always asks. Where interests name nothing but values, the index says where those stand; else objects are
+looked through, each once for all interests. A look is bounded and says where it stopped.
 """
 
 from __future__ import annotations
@@ -16,21 +17,25 @@ import msgspec
 from comity import canon
 from comity.acts import Standing, narrowed
 from comity.areas.intel import columns, interests
-from comity.areas.intel.interests import INTEREST_MEDIA, Interest
+from comity.areas.intel.columns import uuid_of
+from comity.areas.intel.interests import INTEREST_MEDIA, Compare, Interest
+from comity.areas.intel.questions import STIX_ID
 from comity.canon import Instant, Origin
 from comity.errors import Malformed, Misuse, NotFound, Refused, Theirs
+from comity.formats import observables
+from comity.formats.observables import Observable
 from comity.formats.stix import observe
 from comity.node.actor import Actor
 from comity.node.asking import Asking, readable, require
 from comity.node.node import Node
-from comity.node.ports import Log, Unit, place, position
+from comity.node.ports import Entry, Log, Unit, place, position
 from comity.node.queries import Queries
 from comity.policy import Release
 from comity.statement import INTEL_INTEREST, INTEL_OBJECT, INTEL_RELAY, Marking
 from comity.vocab import Held, Priority
 
 INTERESTS_READ_MAX: Final = 10_000  # interests listed at once, the newest of every log
-LOOKED_MAX: Final = 200_000  # entries looked at in one question: some ten seconds' work
+LOOKED_MAX: Final = 200_000  # entries looked at in one question: some four seconds' work
 STEP: Final = 512
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -142,8 +147,13 @@ class Interests:
 
         At most `most` of them and LOOKED_MAX entries looked at; `Fitting.before` goes on from there.
         """
+        logs = self._logs(unit, arrived=arrived)
+        named = _named(unit, wanted)
+        if named is not None:
+            places = [at for at in named if at < (before or 2**62) and place(at)[0] in {log.id for log in logs}]
+            return self._found(unit, actor, wanted, places, since=since, most=most)
         done = Fitting()
-        for log in reversed(self._logs(unit, arrived=arrived)):
+        for log in reversed(logs):
             last = log.size
             if before:
                 upto_log, upto = place(before)
@@ -159,6 +169,23 @@ class Interests:
                 if len(done.places) >= most or done.looked >= LOOKED_MAX:
                     done.before = position(log.id, start)
                     return done
+        return done
+
+    def _found(
+        self, unit: Unit, actor: Actor, wanted: Sequence[Interest], places: Sequence[int], *, since: Instant, most: int
+    ) -> Fitting:
+        """Return what fits of entries that an index named, the newest first."""
+        done = Fitting()
+        compare = interests.comparing(wanted)
+        for at in places:
+            if len(done.places) >= most or done.looked >= LOOKED_MAX:
+                done.before = at + 1
+                return done
+            log_id, index = place(at)
+            (entry,) = unit.entries.read(log_id, index, index + 1)
+            said = _said(self._node, self._queries, unit, actor, unit.logs.get(log_id), entry, compare)
+            done.places += [at] if said is not None and said >= since else []
+            done.looked += 1
         return done
 
     def _logs(self, unit: Unit, *, arrived: bool) -> list[Log]:
@@ -189,31 +216,50 @@ def fits(
         if codes.isdisjoint(rows.values()):
             return []
     found: list[tuple[int, Instant]] = []
+    compare = interests.comparing(wanted)
     for entry in unit.entries.read(log_id, first, first + end - start):
-        if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
-            continue
         if codes is not None and rows.get(entry.position) not in codes:
             continue
-        header = node.header(entry.header)
-        kind = header.relayed.kind if header.relayed else header.kind
-        if kind != INTEL_OBJECT or (log.own and header.office != actor.office_id):
-            continue
-        body = entry.body
-        if header.kind == INTEL_RELAY:
-            payload = body[body.find(b"\n") + 1 :]
-            body = payload[payload.find(b"\n") + 1 :]
-        if not _any_fits(wanted, body):
-            continue
-        witness = queries.witness_at(unit, actor, entry.position)
-        if witness is not None and not witness.retracted:
-            found.append((entry.position, header.at))
+        said = _said(node, queries, unit, actor, log, entry, compare)
+        if said is not None:
+            found.append((entry.position, said))
     return found
 
 
-def _any_fits(wanted: Sequence[Interest], body: bytes) -> bool:
+def _said(
+    node: Node, queries: Queries, unit: Unit, actor: Actor, log: Log, entry: Entry, compare: Compare
+) -> Instant | None:
+    """Return when an entry was stated if it fits, stands and is for this actor; None if not."""
+    if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
+        return None
+    header = node.header(entry.header)
+    kind = header.relayed.kind if header.relayed else header.kind
+    if kind != INTEL_OBJECT or (log.own and header.office != actor.office_id):
+        return None
+    body = entry.body
+    if header.kind == INTEL_RELAY:
+        payload = body[body.find(b"\n") + 1 :]
+        body = payload[payload.find(b"\n") + 1 :]
     tree = _DECODE(body)
     try:
         seen, _ = observe.of_object(tree)
     except Malformed:  # a pattern that is not read: it may still fit by its name or type
         seen = ()
-    return any(interests.fits(one, tree, seen) for one in wanted)
+    if not compare(tree, seen):
+        return None
+    witness = queries.witness_at(unit, actor, entry.position)
+    return None if witness is None or witness.retracted else header.at
+
+
+def _named(unit: Unit, wanted: Sequence[Interest]) -> list[int] | None:
+    """Return where what some interests name stands, the newest first; None where they ask for more than values."""
+    keys: set[bytes] = set()
+    numbers: set[int] = set()
+    for one in wanted:
+        if not one.values or msgspec.structs.replace(one, values=()).about:
+            return None
+        keys.update(observables.key(Observable(each.kind, each.value)) for each in one.values if each.kind != STIX_ID)
+        numbers.update(columns.object_number(uuid_of(each.value)) for each in one.values if each.kind == STIX_ID)
+    found = {sight[1] for sight in unit.lookups.many(columns.OBSERVABLE, sorted(keys))}
+    found.update(int(row[0] or 0) for row in unit.views.find_many(columns.STATED, "object", sorted(numbers)))
+    return sorted(found, reverse=True)

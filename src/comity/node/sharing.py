@@ -145,6 +145,9 @@ class Sharing:
         header = self._node.header(entry.header)
         if log.own and header.office != actor.office_id:
             raise Refused(f"{log.origin}#{place(entry.position)[1]} is another office's record")
+        if not log.own and (header.relayed.kind if header.relayed else header.kind) in intel.ASKING:
+            # It tells what its author looks after or looks for, and was said to these members under any label.
+            return [Finding("onward", False, "what is asked for in one accord is not passed on: ask it anew elsewhere")]
         decisions = self.would(unit, log, header, msgspec.json.decode(entry.standing, type=Standing), accord, offer)
         grounds = [f for d in decisions for f in d.findings if not f.allows]
         if any(isinstance(d, Release) for d in decisions):

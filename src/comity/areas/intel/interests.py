@@ -8,6 +8,7 @@ about, one is enough. Whether an object fits follows from its own bytes, so that
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -29,6 +30,8 @@ INTEREST_BYTES_MAX: Final = 262_144  # bytes of one interest: a thousand network
 INTEREST_ENTRIES_MAX: Final = 1_000  # entries of one list: what a person looks after
 INTEREST_TEXT_CHARS_MAX: Final = 2_000  # characters of its words: a screen
 INTEREST_NAME_CHARS_MAX: Final = 200  # characters of a name, a technique, a sector or a country
+
+Compare = Callable[[Mapping[str, Any], Sequence[Observable]], bool]  # an object's JSON, and the observables in it
 
 INTEREST: Final = View("intel_interest", (("position", ViewKind.INTEGER), ("until", ViewKind.INTEGER)))  # 0: no end
 
@@ -113,16 +116,25 @@ def prefix(text: str) -> str:
 
 def fits(interest: Interest, tree: Mapping[str, Any], seen: Sequence[Observable]) -> bool:
     """Say whether an object fits: `tree` is its JSON, `seen` the observables in it."""
+    return comparing([interest])(tree, seen)
+
+
+def comparing(wanted: Sequence[Interest]) -> Compare:
+    """Return what says whether an object fits any of some interests, made ready for very many objects."""
+    ready = [(one, _wanted(one)) for one in wanted]
+    return lambda tree, seen: any(_fits(one, prepared, tree, seen) for one, prepared in ready)
+
+
+def _fits(interest: Interest, wanted: _Wanted, tree: Mapping[str, Any], seen: Sequence[Observable]) -> bool:
     if interest.types and tree.get("type") not in interest.types:
         return False
     confidence = tree.get("confidence")
     if interest.confidence and (not isinstance(confidence, int) or confidence < interest.confidence):
         return False
-    return not interest.about or _is_about(interest, tree, seen)
+    return not interest.about or _is_about(wanted, tree, seen)
 
 
-def _is_about(interest: Interest, tree: Mapping[str, Any], seen: Sequence[Observable]) -> bool:
-    wanted = _wanted(interest)
+def _is_about(wanted: _Wanted, tree: Mapping[str, Any], seen: Sequence[Observable]) -> bool:
     if any(one.kind in wanted.kinds or (one.kind, one.value) in wanted.values for one in seen):
         return True
     if (STIX_ID, str(tree.get("id"))) in wanted.values:
@@ -133,6 +145,8 @@ def _is_about(interest: Interest, tree: Mapping[str, Any], seen: Sequence[Observ
         return True
     if wanted.techniques and not wanted.techniques.isdisjoint(_techniques(tree)):
         return True
+    if not (wanted.sectors or wanted.countries):
+        return False
     places = _folded([*_texts(tree.get("sectors")), *_texts([tree.get("country")]), *_texts(tree.get("labels"))])
     return not (wanted.sectors | wanted.countries).isdisjoint(places)
 
@@ -142,7 +156,7 @@ class _Wanted(msgspec.Struct, frozen=True):
 
     kinds: frozenset[str]
     values: frozenset[tuple[str, str]]
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    networks: Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]]  # version -> first and last addresses, apart
     domains: frozenset[str]
     names: frozenset[str]
     techniques: frozenset[str]
@@ -155,7 +169,7 @@ def _wanted(interest: Interest) -> _Wanted:
     return _Wanted(
         frozenset(interest.kinds),
         frozenset((one.kind, one.value) for one in interest.values),
-        tuple(ipaddress.ip_network(one) for one in interest.networks),
+        _ranges(interest.networks),
         frozenset(interest.domains),
         _folded(interest.names),
         _folded(interest.techniques),
@@ -189,13 +203,33 @@ def _host(one: Observable) -> str:
         return ""
 
 
+def _ranges(networks: Sequence[str]) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return networks as runs of addresses, apart and in order: one search then says whether an address is in any."""
+    found: dict[int, list[Any]] = {}
+    for one in map(ipaddress.ip_network, networks):
+        found.setdefault(one.version, []).append(one)
+    return {
+        version: (tuple(int(one[0]) for one in apart), tuple(int(one[-1]) for one in apart))
+        for version, given in found.items()
+        if (apart := list(ipaddress.collapse_addresses(given)))
+    }
+
+
 def _in_networks(text: str, wanted: _Wanted) -> bool:
+    """Say whether all of an address or a network is asked for."""
     try:
-        found = ipaddress.ip_network(text)
+        if "/" in text:
+            network = ipaddress.ip_network(text)
+            version, first, last = network.version, int(network.network_address), int(network.broadcast_address)
+        else:
+            address = ipaddress.ip_address(text)
+            version, first = address.version, int(address)
+            last = first
     except ValueError:
         return False
-    same = [net for net in wanted.networks if net.version == found.version]
-    return any(found.subnet_of(net) for net in same)  # type: ignore[arg-type]  # of one version
+    firsts, lasts = wanted.networks.get(version, ((), ()))
+    at = bisect_right(firsts, first) - 1
+    return at >= 0 and last <= lasts[at]
 
 
 def _names(tree: Mapping[str, Any]) -> frozenset[str]:
