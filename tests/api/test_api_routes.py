@@ -79,6 +79,7 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
         "/explain": {"name": ident, "to": "cert.borealia.example/csirt"},
         "/sightings": {"name": "203.0.113.77"},
         "/questions": {"accord": ACCORD, "why": "incident", "values": ["203.0.113.77"], "marking": {"tlp": "AMBER"}},
+        "/interests": {"accord": ACCORD, "why": "hunt", "about": ["203.0.113.0/24"], "marking": {"tlp": "AMBER"}},
         "/correct": {
             "name": ident,
             "reason": "a wrong port",
@@ -93,6 +94,11 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
         assert (path, got.status) == (path, 200), got.body
         answers(document, got, "POST", path)
         answers(document, member.post(path, token, {"bogus": 1}), "POST", path)
+    (asked, *_) = member.get("/interests?mine=true", token).json["interests"]
+    matches = f"/interests/{quote(asked['statement'], safe='')}/matches?limit=5"
+    answers(document, member.get(matches, token), "GET", "/interests/{name}/matches")
+    for path in ("/interests", "/interests/arrived"):
+        answers(document, member.get(path, token), "GET", path)
     (question, *_) = member.get("/questions?mine=true", token).json["questions"]
     for path in ("/objects", "/sources", "/imports", "/compliance", "/questions", "/log", "/log/receipts"):
         answers(document, member.get(path, token), "GET", path)
@@ -103,6 +109,23 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
     got = member.get(f"/log/checkpoint?origin={quote(origin)}", token)
     assert got.json["text"].startswith(f"{origin}\n")
     answers(document, got, "GET", "/log/checkpoint")
+
+
+def test_what_fits_an_interest_comes_with_what_would_be_decided(member: Node) -> None:
+    token = member.token()
+    about = ["203.0.113.144/28", "arcadia.example"]
+    told = {"accord": ACCORD, "why": "hunt", "about": about, "marking": {"tlp": "AMBER"}}
+    voiced = member.post("/interests", token, told).json
+    assert (voiced["networks"], voiced["domains"], voiced["withdrawn"]) == (about[:1], about[1:], False)
+    inside, outside = indicator("203.0.113.150"), indicator("203.0.113.160")
+    member.client(token).ingest(bundle([inside, outside]), "matched", tlp="GREEN")
+    matches = f"/interests/{quote(voiced['statement'], safe='')}/matches"
+    found = member.get(matches, token).json
+    assert [one["id"] for one in found["found"]] == [inside["id"]]
+    assert found["planned"] and not found["found"][0]["known"]
+    assert member.get("/interests/arrived", token).json["found"] == []
+    assert member.get("/interests/nothing%231/matches", token).status == 404
+    assert member.post("/interests", member.token(may="read"), told).status == 403
 
 
 def test_acts_come_in_pages_and_a_cursor_that_is_none_is_refused(member: Node) -> None:

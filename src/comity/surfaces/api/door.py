@@ -47,6 +47,7 @@ WRITERS: Final = 4  # the same of what is put on record, which may go on for lon
 QUOTING: Final = (Malformed, Misuse, NotFound)  # errors of operations that quote what was said
 STIX_MEDIA: Final = "application/stix+json;version=2.1"
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff"}
+STATEMENTS: Final = (("/questions/", "question"), ("/interests/", "name"))  # where paths name statements
 _UNKEPT: Final = {"Cache-Control": "no-store"}
 
 
@@ -58,14 +59,18 @@ def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starl
     for route in ROUTES:
         by_path.setdefault(route.path, {})[route.method] = door.handler(route)
     for path, handlers in by_path.items():
-        # A statement's name has slashes: written %2F, they are slashes again before routes are looked at.
-        served.append(
-            HttpRoute(BASE + path.replace("{question}", "{question:path}"), _by_method(handlers), methods=[*handlers])
-        )
+        served.append(HttpRoute(BASE + _spelt(path), _by_method(handlers), methods=[*handlers]))
     served += feeds.routes(door.carry_out, folder.parent / FEEDS)
     app = Starlette(routes=served, exception_handlers={HTTPException: _unrouted, Exception: _broken})
     app.router.redirect_slashes = False
     return app
+
+
+def _spelt(path: str) -> str:
+    """Return a path as it is matched: a statement's name has slashes, which are slashes again though sent as %2F."""
+    for before, field in STATEMENTS:
+        path = path.replace(f"{before}{{{field}}}", f"{before}{{{field}:path}}")
+    return path
 
 
 def _by_method(handlers: dict[str, Handler]) -> Handler:

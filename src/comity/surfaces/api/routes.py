@@ -22,6 +22,7 @@ from comity.surfaces.cli.verbs import (
     importing,
     inbox,
     intel,
+    interest,
     node,
     release,
 )
@@ -105,6 +106,16 @@ ROUTES: Final = (
     _post("/questions", "ask", "Ask the members of an accord.", asking.ASK),
     _get("/questions/{question}/answers", "listAnswers", "All answers as one picture.", asking.ANSWERS),
     _post("/questions/{question}/answers", "answer", "Answer a question, or decline it.", asking.ANSWER),
+    _get("/interests", "listInterests", "What is asked for, by whom.", interest.LIST, shapes.InterestsQuery),
+    _post("/interests", "voiceInterest", "Say in an accord what the office asks for.", interest.VOICE),
+    _get("/interests/arrived", "listArrived", "What came that fits them.", interest.ARRIVED, shapes.ArrivedQuery),
+    _get(
+        "/interests/{name}/matches",
+        "listMatches",
+        "What fits one, and what might go.",
+        interest.MATCH,
+        shapes.MatchesQuery,
+    ),
     _get("/correspondents", "listCorrespondents", "The office's correspondents.", correspondent.LIST),
     _get(
         "/correspondents/{name}", "getCorrespondent", "One of them: receipts, and what it is owed.", correspondent.SHOW

@@ -68,6 +68,28 @@ class QuestionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 50
 
 
+class InterestsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Interests that this office stated, or of everybody; `ended`: those withdrawn or past their end too."""
+
+    mine: bool = False
+    ended: bool = False
+
+
+class MatchesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many objects; `before` is a page's `before`."""
+
+    limit: int = 1_000
+    before: int = 0
+
+
+class ArrivedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was stated since a time, at most so many objects; `before` is a page's `before`."""
+
+    since: int = 0
+    limit: int = 1_000
+    before: int = 0
+
+
 class ActsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Acts about content; with `waiting` those that somebody has not complied with. `after` is a page's `next`."""
 
