@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from pysequoia import Cert, Sig, verify
 
 from tests.api.conftest import STIX, Node, indicator
 
@@ -96,3 +97,30 @@ def test_a_list_holds_only_what_its_audience_may_have(node: Node) -> None:
     assert got.status == 200
     path = node.perform("feed/create", name="block", to=TO, form="list-ip", warned=True)["path"]
     assert node.send("GET", path).body == f"{FIRST}\n".encode()
+
+
+def test_a_csaf_provider_is_fetched_file_by_file_and_its_signatures_hold(node: Node) -> None:
+    ready(node)
+    named = indicator(FIRST, 1)["id"]
+    report = {
+        **indicator(SECOND, 3), "type": "report", "id": named.replace("indicator", "report"), "name": "A wave",
+        "published": indicator(FIRST)["created"], "object_refs": [named],
+    }  # fmt: skip
+    take(node, {key: value for key, value in report.items() if key not in {"pattern", "pattern_type", "valid_from"}})
+    made = node.perform(
+        "feed/create", name="csaf", to=TO, form="csaf", type="report", purpose="read",
+        address="https://node.arcadia.example:8461",
+    )  # fmt: skip
+    metadata = node.send("GET", made["path"])
+    base = made["path"].rpartition("/")[0]
+    assert metadata.json["canonical_url"] == f"https://node.arcadia.example:8461{made['path']}"
+    key = Cert.from_bytes(node.send("GET", f"{base}/openpgp/key.asc").body)
+    (name,) = node.send("GET", f"{base}/green/index.txt").body.decode().split()
+    document = node.send("GET", f"{base}/green/{name}")
+    signature = Sig.from_bytes(node.send("GET", f"{base}/green/{name}.asc").body)
+    assert verify(bytes=document.body, store=lambda _: [key], signature=signature).valid_sigs
+    assert "198[.]51[.]100[.]1" in document.body.decode()
+    rolie = node.send("GET", f"{base}/green/csaf-feed-tlp-green.json").json["feed"]
+    assert rolie["entry"][0]["content"]["src"].startswith("https://node.arcadia.example:8461/feeds/")
+    for wrong in ("../settings.toml", "green/../../state.json", ".comity", "green", "none.json"):
+        assert node.send("GET", f"{base}/{wrong}").status in {400, 404}

@@ -21,6 +21,7 @@ from comity.boot.collecting import collect_rarely
 from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
+from comity.boot.openpgp import OpenPgpKey
 from comity.boot.outgoing import fetching, proxy
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import PoliteFetching, PoliteWire, Turns
@@ -63,6 +64,7 @@ class Machine:
         self._services = compose(node, check_beside)
         self._warnings = WarningLists(home)
         self._keys = DiskKeyring(self._directory, signer)
+        self._openpgp = OpenPgpKey(home / KEYS, node.me, node.me)
         self._fetcher = Fetcher(
             allow=setting.networks(settings), seconds=settings.request_seconds, proxy=proxy(home, settings)
         )
@@ -80,6 +82,11 @@ class Machine:
     def keys(self) -> DiskKeyring:
         """Return the party's keys."""
         return self._keys
+
+    @property
+    def openpgp(self) -> OpenPgpKey:
+        """Return the party's OpenPGP key."""
+        return self._openpgp
 
     @property
     def warnings(self) -> WarningLists:

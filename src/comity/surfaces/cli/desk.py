@@ -37,6 +37,19 @@ class Keyring(Protocol):
         """Use the keys that the card in force names from now on; set the ones before aside."""
 
 
+class OpenPgp(Protocol):
+    """This party's OpenPGP key, made when it is first needed."""
+
+    def certificate(self) -> bytes:
+        """Return the public certificate in armour."""
+
+    def fingerprint(self) -> str:
+        """Return the certificate's fingerprint in hexadecimal."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Return an armoured detached signature."""
+
+
 class Desk(Protocol):
     """A composed node, and what the machine around it lends to operations."""
 
@@ -47,6 +60,10 @@ class Desk(Protocol):
     @property
     def keys(self) -> Keyring:
         """Return the party's keys."""
+
+    @property
+    def openpgp(self) -> OpenPgp:
+        """Return the key whose signatures people without a node check."""
 
     @property
     def warnings(self) -> WarningLists:

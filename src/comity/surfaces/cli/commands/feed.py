@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from comity.surfaces.cli.commands.release import PURPOSES, READ
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import SETTINGS, Lazy, command
 from comity.surfaces.cli.verbs import Nothing
@@ -17,6 +18,7 @@ COMMANDS: Final = {
     "list": (f"{_AT}list_", "Lists, for whom they are and in which form."),
     "revoke": (f"{_AT}revoke", "End a list from now on."),
 }
+TYPES: Final = {"csaf": "report", "misp-feed": "", "stix": "", "misp": ""}  # what a form is of, where nobody says
 feed = Lazy("feed", COMMANDS, help="Lists that sensors fetch by themselves.", context_settings=SETTINGS)
 
 
@@ -28,27 +30,31 @@ feed = Lazy("feed", COMMANDS, help="Lists that sensors fetch by themselves.", co
 @click.argument("name", metavar="NAME")
 @click.option("--to", required=True, metavar="AUDIENCE", help="Whose sensor it is: a correspondent, or an office.")
 @click.option("--format", "form", required=True, metavar="NAME", help="`comity export --format help` lists all.")
-@click.option("--for", "purpose", type=click.Choice(["read", "sensor", "lookup"]), default="sensor", show_default=True)
+@click.option(
+    "--for", "purpose", type=click.Choice(PURPOSES), default=None, help="[default: read for whole objects, else sensor]"
+)
 @click.option("--source", default="", metavar="NAME", help="Only objects from this source.")
-@click.option("--type", "kind", default="indicator", show_default=True, help="Only objects of this STIX type.")
+@click.option("--type", "kind", default=None, help="Only objects of this STIX type.  [default: indicator]")
 @click.option("--confidence", type=click.IntRange(0, 100), default=0, help="Only values of at least this confidence.")
 @click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
 @click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
 @click.option("--faded", is_flag=True, help="Also values that have worn off, or are doubted (`comity score`).")
+@click.option("--address", default="", metavar="URL", help="Of csaf: this node's own, as fetchers see it.")
 def create(
     session: Session,
     name: str,
     to: str,
     form: str,
-    purpose: str,
+    purpose: str | None,
     source: str,
-    kind: str,
+    kind: str | None,
     confidence: int,
     sure: bool,
     kinds: tuple[str, ...],
     warned: bool,
     faded: bool,
+    address: str,
 ) -> None:
     """Make a list that a sensor fetches from this node, where `api_listen` says.
 
@@ -63,14 +69,15 @@ def create(
             name=name,
             to=to,
             form=form,
-            purpose=purpose,
+            purpose=purpose or ("read" if form in READ else "sensor"),
             source=source,
-            type=kind,
+            type=TYPES.get(form, "indicator") if kind is None else kind,
             confidence=confidence,
             unsure=not sure,
             kinds=kinds,
             warned=warned,
             faded=faded,
+            address=address,
             **session.who,
         ),
     )

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 import click
 
+from comity.errors import Misuse
 from comity.surfaces.cli.files import output_path
 from comity.surfaces.cli.markings import instant, marking_options, said
 from comity.surfaces.cli.session import Session, columns
@@ -15,6 +16,7 @@ from comity.surfaces.cli.verbs import release as verbs
 
 F = TypeVar("F", bound=Callable[..., object])
 NOTHING_WENT: Final = 1  # exit code: carried out, and nothing was allowed to go
+READ: Final = frozenset({"stix", "misp", "misp-feed", "csaf"})  # forms of whole objects
 PURPOSES: Final = ("read", "sensor", "lookup")
 
 
@@ -166,11 +168,14 @@ def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str,
 @click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
 @click.option("--faded", is_flag=True, help="Also values that have worn off, or are doubted (`comity score`).")
 @click.option(
+    "--address", default="", metavar="URL", help="Of csaf: the https address its folder will be fetched under."
+)
+@click.option(
     "--for",
     "purpose",
     type=click.Choice(PURPOSES),
     default=None,
-    help="[default: read for stix and misp, else sensor]",
+    help="[default: read for whole objects, else sensor]",
 )
 @click.option("--out", metavar="FILE", default="-", help="Where to write it.  [default: standard output]")
 def export(
@@ -188,13 +193,14 @@ def export(
     kinds: tuple[str, ...],
     warned: bool,
     faded: bool,
+    address: str,
     purpose: str | None,
     out: str,
 ) -> int:
     """Write what may go to an audience into a file, for people and tools without a node.
 
     The decision is made by the same rules as everywhere and is on record before the first byte is written. All formats
-    but stix and misp are lists of values for sensors: they hold what indicators say alone, that is neither revoked nor
+    but stix, misp, misp-feed and csaf are lists of values for sensors: what indicators say alone, neither revoked nor
     expired; what is left out is counted with the reason. Leaves with 1 if nothing could go.
     """
     if form == "help":
@@ -202,18 +208,21 @@ def export(
             session.note(line)
         return 0
     choice = verbs.Choice(names, source, kind, instant(session, since), values, collection)
+    if form in {"misp-feed", "csaf"} and out == "-":
+        raise Misuse(f"{form} is a folder of files", hint="--out FOLDER")
     with output_path(out) as path:
         ask = verbs.Export(
             to=to,
             choice=choice,
             path=path,
             form=form,
-            purpose=purpose or ("read" if form in {"stix", "misp"} else "sensor"),
+            purpose=purpose or ("read" if form in READ else "sensor"),
             confidence=confidence,
             unsure=not sure,
             kinds=kinds,
             warned=warned,
             faded=faded,
+            address=address,
             **session.who,
         )
         done = session.ask(verbs.EXPORT, ask)

@@ -98,9 +98,28 @@ _WHOLE: Final = (
     Whole("misp", "one MISP event", "application/json", ".json", _misp),
 )
 WHOLE: Final[Mapping[str, Whole]] = MappingProxyType({form.name: form for form in _WHOLE})
-_TREES: Final[tuple[Tree, ...]] = ()
+
+
+def _misp_feed(task: Task, folder: Path) -> None:
+    from comity.surfaces.cli.operations import trees
+
+    trees.misp_feed(task, folder)
+
+
+def _csaf(task: Task, folder: Path) -> None:
+    from comity.surfaces.cli.operations import trees
+
+    trees.csaf(task, folder)
+
+
+_TREES: Final[tuple[Tree, ...]] = (
+    Tree("misp-feed", "a folder: MISP feed, an event for each report", "manifest.json", _misp_feed),
+    Tree(
+        "csaf", "a folder: CSAF 2.0 provider, a signed document for each report", "provider-metadata.json", _csaf, True
+    ),
+)
 TREES: Final[Mapping[str, Tree]] = MappingProxyType({form.name: form for form in _TREES})
-NAMING: Final[frozenset[str]] = frozenset()  # forms that take with an object what it names
+NAMING: Final[frozenset[str]] = frozenset({"misp-feed", "csaf"})  # forms that take with an object what it names
 _PLAIN_MEDIA: Final = "text/plain; charset=utf-8"
 
 
