@@ -6,7 +6,6 @@ a file is this party's and nothing in any log: what a node believes rests on the
 
 from __future__ import annotations
 
-import importlib
 import os
 import stat
 from pathlib import Path
@@ -21,9 +20,10 @@ NAME: Final = "openpgp.asc"
 def _library() -> Any:
     """Return the library, which is loaded when it is first needed. Raises `Misuse` where it is not installed."""
     try:
-        return importlib.import_module("pysequoia")
+        import pysequoia
     except ImportError as error:
         raise Misuse("OpenPGP needs the package pysequoia", hint="pip install 'comity[pgp]'") from error
+    return pysequoia
 
 
 class OpenPgpKey:
