@@ -73,6 +73,37 @@ def test_an_opinion_and_a_note_reach_the_members_as_stix(world: World) -> None:
     assert said(a) == said(b) == []
 
 
+def note(text: str, day: int, uuid: bytes = UUID, about: str = ABOUT, **more: object) -> bytes:
+    tree = {"type": "note", "spec_version": "2.1", "id": f"note--{uuid.decode()}", "content": text,
+            "created": "2026-01-01T00:00:00.000Z", "modified": f"2026-01-{day:02}T00:00:00.000Z",
+            "object_refs": [about]}  # fmt: skip
+    return json.dumps(tree | more).encode()
+
+
+def test_of_a_remark_its_newest_version_counts(world: World) -> None:
+    b = world.people[1]
+    world.collect(b, [note("second", 2), note("first", 1)], GREEN)
+    assert [text for _, _, text in said(b)] == ["second"]
+    world.collect(b, [note("about another", 3, about=OTHER)], GREEN)
+    assert said(b) == []
+    assert [text for _, _, text in said(b, OTHER)] == ["about another"]
+    world.collect(b, [note("about another", 4, about=OTHER, revoked=True)], GREEN)
+    assert said(b) == said(b, OTHER) == []
+
+
+def test_remarks_are_found_among_very_many_other_ties(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remarks, "TIES_AT_ONCE", 4)
+    b = world.people[1]
+    reports = [
+        note("", 1, b"%08d" % n + UUID[8:], type="report", id=f"report--{n:08}{UUID[8:].decode()}", name="a report",
+             published="2026-01-01T00:00:00.000Z")
+        for n in range(25)
+    ]  # fmt: skip
+    world.collect(b, reports, GREEN)
+    world.collect(b, [note("found", 1)], GREEN)
+    assert [text for _, _, text in said(b)] == ["found"]
+
+
 def test_a_remark_without_a_marking_stays_at_home(world: World) -> None:
     a, b = world.people
     at = remarks.remark(b.node, b.actor, [ABOUT], None, text="to ourselves")

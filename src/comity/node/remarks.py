@@ -28,6 +28,8 @@ from comity.statement import Marking
 
 SOURCE: Final = "our own words"  # the source under which an office's remarks stand
 REMARKS_MAX: Final = 1_000  # about one object, the newest
+TIES_AT_ONCE: Final = 4_096  # what is tied to an object, looked at in one step
+TIES_LOOKED_MAX: Final = 262_144  # of them in all: a tenth of a second for a name that everybody refers to
 TEXT_CHARS_MAX: Final = 20_000  # of a remark: some pages
 CONFIDENCE_APART: Final = 40  # of a hundred: two who are further apart contradict each other
 _MICROS: Final = 1_000_000
@@ -112,24 +114,43 @@ def _offices(node: Node) -> Sequence[Any]:
 
 
 def about(queries: Queries, unit: Unit, actor: Actor, ident: str) -> list[Remark]:
-    """Return the opinions and notes about an object that this office may read and that stand, the newest first."""
-    rows = unit.views.find(intel.EDGE, {"key": intel.end_key(ident)}, limit=REMARKS_MAX * 10)
-    codes = {intel.type_code("opinion"), intel.type_code("note")}
-    places = [int(row[0] or 0) for row in rows]
-    kinds = {int(row[0] or 0): row[2] for row in unit.views.find_many(intel.OBJECT, "position", places)}
+    """Return the opinions and notes about an object that this office may read and that stand, the newest first.
+
+    Of each of them what whoever says it says now: a later version replaces the sayer's own, and one that is revoked, or
+    is about something else by now, says nothing.
+    """
+    said: list[Found] = []
+    for at, uuid, code, modified, until, flags in _candidates(unit, ident):
+        witness = queries.witness_at(unit, actor, at)
+        if witness is not None and not witness.retracted:
+            said.append(Found(b"", intel.object_number(uuid), code, modified, until, flags, (witness,)))
+    newest = queries.newest(unit, actor, sorted({one.object for one in said}))
     found: dict[tuple[str, str], Remark] = {}
-    for at in places:
-        witness = queries.witness_at(unit, actor, at) if kinds.get(at) in codes else None
-        if witness is None or witness.retracted:
+    for one in said:
+        (witness,) = one.witnesses
+        if one.revoked or later(one, newest):
             continue
-        tree = _DECODE(queries.body(unit, at))
-        refs = tree.get("object_refs") or ()
-        if ident.lower() not in {str(ref).lower() for ref in refs} or tree.get("revoked"):
+        tree = _DECODE(queries.body(unit, witness.position))
+        if ident.lower() not in {str(ref).lower() for ref in tree.get("object_refs") or ()}:
             continue
         text = str(tree.get("explanation") or tree.get("content") or tree.get("abstract") or "")
-        one = Remark(str(tree["id"]), witness, str(tree.get("opinion", "")), text, witness.at)
-        found.setdefault((one.ident, f"{witness.party}/{witness.office}"), one)  # stated in several accords: once
+        told = Remark(str(tree["id"]), witness, str(tree.get("opinion", "")), text, witness.at)
+        found.setdefault((told.ident, f"{witness.party}/{witness.office}"), told)  # stated in several accords: once
     return sorted(found.values(), key=lambda one: (-one.at, one.ident))[:REMARKS_MAX]
+
+
+def _candidates(unit: Unit, ident: str) -> list[tuple[Any, ...]]:
+    """Return the object rows of opinions and notes that are tied to an object, among however many others are."""
+    places: list[int] = []
+    after, looked = -1, 0
+    while looked < TIES_LOOKED_MAX:
+        rows = unit.views.find(intel.EDGE, {"key": intel.end_key(ident)}, limit=TIES_AT_ONCE, after=after)
+        places += [int(at or 0) for at, _, ends in rows if b'"note--' in ends or b'"opinion--' in ends]  # type: ignore[operator]
+        if len(rows) < TIES_AT_ONCE:
+            break
+        after, looked = int(rows[-1][0] or 0), looked + len(rows)
+    codes = {intel.type_code("opinion"), intel.type_code("note")}
+    return [row for row in unit.views.find_many(intel.OBJECT, "position", places) if row[2] in codes]
 
 
 # -- contradictions --------------------------------------------------------------------------
