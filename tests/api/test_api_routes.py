@@ -80,6 +80,7 @@ def test_answers_are_what_the_document_says(member: Node) -> None:
         "/sightings": {"name": "203.0.113.77"},
         "/questions": {"accord": ACCORD, "why": "incident", "values": ["203.0.113.77"], "marking": {"tlp": "AMBER"}},
         "/interests": {"accord": ACCORD, "why": "hunt", "about": ["203.0.113.0/24"], "marking": {"tlp": "AMBER"}},
+        "/remarks": {"about": [ident], "opinion": "disagree", "text": "a mirror", "marking": {"tlp": "GREEN"}},
         "/correct": {
             "name": ident,
             "reason": "a wrong port",

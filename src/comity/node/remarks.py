@@ -7,6 +7,7 @@ read and what stands, and are told side by side: nobody's word is dropped, and n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -32,6 +33,7 @@ TIES_AT_ONCE: Final = 4_096  # what is tied to an object, looked at in one step
 TIES_LOOKED_MAX: Final = 262_144  # of them in all: a tenth of a second for a name that everybody refers to
 TEXT_CHARS_MAX: Final = 20_000  # of a remark: some pages
 CONFIDENCE_APART: Final = 40  # of a hundred: two who are further apart contradict each other
+_SAYS: Final = re.compile(b'"(?:note|opinion)--')  # in the ends of an edge, see `intel.edges`
 _MICROS: Final = 1_000_000
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -145,7 +147,7 @@ def _candidates(unit: Unit, ident: str) -> list[tuple[Any, ...]]:
     after, looked = -1, 0
     while looked < TIES_LOOKED_MAX:
         rows = unit.views.find(intel.EDGE, {"key": intel.end_key(ident)}, limit=TIES_AT_ONCE, after=after)
-        places += [int(at or 0) for at, _, ends in rows if b'"note--' in ends or b'"opinion--' in ends]  # type: ignore[operator]
+        places += [int(row[0] or 0) for row in rows if _SAYS.search(bytes(row[2] or b""))]  # type: ignore[arg-type]
         if len(rows) < TIES_AT_ONCE:
             break
         after, looked = int(rows[-1][0] or 0), looked + len(rows)
