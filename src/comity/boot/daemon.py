@@ -87,6 +87,9 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
     api_at = setting.api_listen_at(settings)
     if api_at is not None:
         listeners.append(_for_programs(machine, Tcp(*api_at, tls), logged))
+    taxii_at = setting.taxii_listen_at(settings)
+    if taxii_at is not None:
+        listeners.append(_for_taxii(machine, taxii_at, logged))
     started: list[Listener] = []
     try:
         for listener in reversed(listeners):  # the owner's door opens last: who finds it finds a node that serves
@@ -94,7 +97,11 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
             started.append(listener)
         nowhere = "nowhere: this node only pulls"
         log.info(
-            "serving", listen=settings.listen or nowhere, api=settings.api_listen or "nowhere", socket=f"{RUN}/{SOCKET}"
+            "serving",
+            listen=settings.listen or nowhere,
+            api=settings.api_listen or "nowhere",
+            taxii=settings.taxii_listen or "nowhere",
+            socket=f"{RUN}/{SOCKET}",
         )
         yield
     finally:
@@ -107,6 +114,17 @@ def _for_programs(machine: Machine, at: Tcp, answered: Callable[[str, str, int],
 
     app = application(machine, machine.perform, machine.turns.mine, machine.home / RUN / SPOOL)
     return Listener(app, at, body_bytes_max=API_INGEST_BYTES_MAX, seconds=API_INGEST_SECONDS_MAX, answered=answered)
+
+
+def _for_taxii(machine: Machine, at: tuple[str, int], answered: Callable[[str, str, int], None] | None) -> Listener:
+    from comity.surfaces.taxii.door import TaxiiServer
+
+    settings, home = machine.settings, machine.home
+    clients = home / settings.taxii_clients if settings.taxii_clients else None
+    tls = None if settings.plain_http else server_context(*_certificate(home, settings), clients=clients)
+    app = TaxiiServer(machine, machine.turns.mine, machine.turns.mine_at_once)
+    # The server refuses larger bodies itself, in the words of its protocol.
+    return Listener(app, Tcp(*at, tls), body_bytes_max=API_INGEST_BYTES_MAX, answered=answered)
 
 
 def _tls(home: Path, settings: Settings) -> ssl.SSLContext | None:

@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str = "Etc/UTC"
     listen: str = ""
     api_listen: str = ""
+    taxii_listen: str = ""
+    taxii_clients: str = ""
     plain_http: bool = False
     tls_certificate: str = "tls.pem"
     tls_key: str = "tls.key"
@@ -65,6 +67,8 @@ TABLE: Final = (
     Row("time_zone", "an IANA name", "in which times are shown, beside UTC"),
     Row("listen", "address:port", "where other nodes reach this one; empty: it only pulls"),
     Row("api_listen", "address:port", "where this party's own programs ask this node, by token; empty: nowhere"),
+    Row("taxii_listen", "address:port", "where correspondents and own programs ask by TAXII 2.1; empty: nowhere"),
+    Row("taxii_clients", "a file", "PEM certificates that issued those of TAXII clients; empty: none are asked for"),
     Row("plain_http", "true or false", "listen without TLS; only on a loopback address, behind a proxy that has it"),
     Row("tls_certificate", "a file", "PEM certificate of this node; relative names are in the node's directory"),
     Row("tls_key", "a file", "PEM key of that certificate, readable by its owner alone"),
@@ -110,6 +114,7 @@ def check(settings: Settings) -> None:
     canon.party_id(settings.party)
     listen_at(settings)
     api_listen_at(settings)
+    taxii_listen_at(settings)
     networks(settings)
     if settings.outbound_proxy:
         proxy_of(settings)
@@ -131,6 +136,11 @@ def listen_at(settings: Settings) -> tuple[str, int] | None:
 def api_listen_at(settings: Settings) -> tuple[str, int] | None:
     """Return address and port to listen on for this party's own programs, or None. Raises `Malformed`."""
     return _address("api_listen", settings.api_listen, plain=settings.plain_http)
+
+
+def taxii_listen_at(settings: Settings) -> tuple[str, int] | None:
+    """Return address and port to listen on for TAXII clients, or None. Raises `Malformed`."""
+    return _address("taxii_listen", settings.taxii_listen, plain=settings.plain_http)
 
 
 def _address(name: str, text: str, *, plain: bool) -> tuple[str, int] | None:

@@ -40,6 +40,18 @@ class Turns:
             self._end()
 
     @contextmanager
+    def mine_at_once(self) -> Iterator[bool]:
+        """Take a turn if nobody has one, and say whether: never waits."""
+        with self._changed:
+            free = self._now == self._next
+            self._next += free
+        try:
+            yield free
+        finally:
+            if free:
+                self._end()
+
+    @contextmanager
     def others(self) -> Iterator[None]:
         """Let others have their turn inside one's own; take it back on leaving."""
         self._end()

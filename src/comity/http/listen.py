@@ -159,6 +159,10 @@ class _BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if certificate is not None:
+            self.app_state = self.app_state | {"certificate": certificate}  # each request's `scope["state"]`
         self._unsent = _Alarm(self)
         self._untaken = _Alarm(self)
         self._watch()

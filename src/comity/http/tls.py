@@ -204,15 +204,26 @@ def _peer_of(policy: TlsPolicy) -> ClientTls:
     return ClientTls(context, pin)
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return the context a listener uses, from PEM files.
+def server_context(certificate: Path, key: Path, *, clients: Path | None = None) -> ssl.SSLContext:
+    """Return the context a listener uses, from PEM files; `clients` has what clients' certificates are issued by.
 
+    A client may show one and need not. A certificate that stands in `clients` itself vouches for itself.
     Raises `Fault` if a file cannot be read, `Misuse` if they do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2: none that RFC 7540 appendix A lists
     _load_chain(context, certificate, key)
+    if clients is not None:
+        try:
+            context.load_verify_locations(clients)
+        except ssl.SSLError as error:
+            raise Misuse(f"{clients} has no certificates: {error}") from error
+        except OSError as error:
+            raise Fault(f"{clients} cannot be read: {error.strerror}") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 

@@ -74,7 +74,9 @@ class Reach(msgspec.Struct, frozen=True, array_like=True):
     logs: dict[str, Reached]
 
 
-class _Moment(NamedTuple):
+class Moment(NamedTuple):
+    """When the openings of a correspondent were last looked at, as one thread sees the store; until when they hold."""
+
     version: tuple[int, int, int]
     until: Instant | None
 
@@ -101,7 +103,7 @@ class Openings:
     def __init__(self, node: Node, releases: Releases) -> None:
         self._node = node
         self._releases = releases
-        self._current: dict[tuple[str, int], _Moment] = {}
+        self._current: dict[tuple[str, int], Moment] = {}
         self._grounds: dict[tuple[str, int], _Ground] = {}
 
     # -- deciding -----------------------------------------------------------------
@@ -141,7 +143,7 @@ class Openings:
     def _judge(self, unit: Unit, who: Correspondent, log: Log, which: Class) -> Judged | None:
         """Return the decision that releases a class of objects to a correspondent, or None."""
         header = self._node.header(unit.entries.header(which.header_id))
-        if not _is_object(header) or (log.own and header.relayed is None and header.office != who.actor().office_id):
+        if not is_object(header) or (log.own and header.relayed is None and header.office != who.actor().office_id):
             return None
         mine = self._releases.readable(unit, log, which, who.actor())
         if mine is not None and not mine.released:
@@ -149,25 +151,35 @@ class Openings:
         judged = self._releases.for_audience(unit, log, which, correspondents.as_audience(who))
         return judged if judged.released else None
 
+    def _decided(self, unit: Unit, who: Correspondent, log: Log, which: Class) -> tuple[Judged | None, ...]:
+        """Return the decisions that a judgement rests on: it lapses with the first of them."""
+        mine = self._releases.readable(unit, log, which, who.actor())
+        return self._releases.for_audience(unit, log, which, correspondents.as_audience(who)), mine
+
     # -- opening ------------------------------------------------------------------
 
-    def refresh(self, who: Correspondent) -> None:
-        """Open what is released to a correspondent by now, on record. Raises `Refused` while it does not take part."""
+    def refresh(self, who: Correspondent) -> Moment:
+        """Open what is released to a correspondent by now, on record. Raises `Refused` while it does not take part.
+
+        While a later call gives the same moment, everything that a correspondent is shown is the same.
+        """
         node, key = self._node, (who.audience, threading.get_ident())
         correspondents.audience(who, node.now())
         with node.store.read() as unit:
             moment = (unit.version(), node.epoch, node.standings)
             known = self._current.get(key)
             if known is not None and known.version == moment and (known.until is None or node.now() < known.until):
-                return
+                return known
             reach = reach_of(unit, who)
             logs = [log for log in unit.logs.all() if log.size and _is_a_source(log)]
             due = [one for log in logs if (one := self._due(unit, who, log, reach)) is not None]
         if due:
             self._open(who, due)
-            return  # what was written meanwhile is looked at by the next question
+            return Moment((-1, 0, 0), 0)  # what was written meanwhile is looked at by the next question
         ends = [self._grounds[who.audience, log.id].until for log in logs]
-        self._current[key] = _Moment(moment, min((end for end in ends if end is not None), default=None))
+        found = Moment(moment, min((end for end in ends if end is not None), default=None))
+        self._current[key] = found
+        return found
 
     def _due(self, unit: Unit, who: Correspondent, log: Log, reach: Reach) -> _Due | None:
         """Return what of a log must be looked at, or None where nothing has changed."""
@@ -199,12 +211,11 @@ class Openings:
         released = set(ground.released) if ground else set()
         ends = [ground.until] if ground and ground.until is not None else []
         for pair in unit.entries.classes(log.id, start, size):
-            if not _is_object(node.header(unit.entries.header(pair[0]))):
+            if not is_object(node.header(unit.entries.header(pair[0]))):
                 continue
             which = Class(*pair)
-            decided = self._releases.for_audience(unit, log, which, correspondents.as_audience(who))
-            mine = self._releases.readable(unit, log, which, who.actor())
-            ends += [one.lapses for one in (decided, mine) if one is not None and one.lapses is not None]
+            decided = self._decided(unit, who, log, which)
+            ends += [one.lapses for one in decided if one is not None and one.lapses is not None]
             if self._judge(unit, who, log, which) is not None:
                 released.add(pair)
         held = list(ground.held) if ground else []
@@ -332,7 +343,8 @@ def _seamless(held: Sequence[tuple[int, int, Held]]) -> tuple[tuple[int, int, He
     return tuple(found)
 
 
-def _is_object(header: Header) -> bool:
+def is_object(header: Header) -> bool:
+    """Say whether a statement is an object, or passes one on."""
     return (header.relayed.kind if header.relayed else header.kind) == INTEL_OBJECT
 
 
@@ -344,6 +356,14 @@ def reach_of(unit: Unit, who: Correspondent) -> Reach:
 
 def _put_reach(unit: Unit, who: Correspondent, reach: Reach) -> None:
     unit.documents.put(REACHES, who.audience, msgspec.msgpack.encode(reach))
+
+
+def reserve(node: Node, unit: Unit, who: Correspondent, count: int) -> int:
+    """Return the first of some times in the order of a correspondent's openings that nothing else will be added at."""
+    reach = reach_of(unit, who)
+    base = max(reach.base, node.now() * MICROSECONDS)
+    _put_reach(unit, who, msgspec.structs.replace(reach, base=base + count))
+    return base
 
 
 def opening_of(unit: Unit, who: Correspondent, number: int) -> Opening:

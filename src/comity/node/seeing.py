@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from comity import canon
+from comity.acts import Standing, narrowed
 from comity.areas import intel
 from comity.errors import Misuse, NotFound
 from comity.limits import SEEN_PAGE_BYTES_MAX, SEEN_PAGE_OBJECTS_MAX, SEEN_SCAN_ENTRIES_MAX
@@ -19,11 +20,11 @@ from comity.node import correspondents, deliveries, openings, views
 from comity.node.correspondents import Correspondent
 from comity.node.deliveries import BLOCK, Grade
 from comity.node.node import Node
-from comity.node.openings import UNSEEN, Opening, Openings
+from comity.node.openings import UNSEEN, Moment, Opening, Openings
 from comity.node.ports import Log, Unit, place, position
 from comity.node.queries import Queries
 from comity.node.spans import Run, both, runs
-from comity.vocab import Channel
+from comity.vocab import Channel, Held, Tlp
 
 STEP: Final = 1_024  # entries looked at together
 
@@ -35,6 +36,7 @@ class Wanted(msgspec.Struct, frozen=True):
     types: frozenset[int] = frozenset()  # codes, see `intel.type_code`
     uuids: frozenset[bytes] = frozenset()
     accord: str = ""  # stated in this accord, by anybody
+    tlp: Tlp | None = None  # marked with at most this, as narrowed since
     fits: Callable[[int], bool] | None = None  # asked of positions, last
 
 
@@ -71,6 +73,13 @@ class Seeing:
         if not 1 <= limit <= SEEN_PAGE_OBJECTS_MAX:
             raise Misuse(f"a page has from 1 to {SEEN_PAGE_OBJECTS_MAX} objects (SEEN_PAGE_OBJECTS_MAX)")
         self._openings.refresh(who)
+        return self._page(who, wanted, limit, bodies=bodies)
+
+    def moment(self, who: Correspondent) -> Moment:
+        """Return a moment: while another call gives the same one, every page is the same. Raises as `page`."""
+        return self._openings.refresh(who)
+
+    def _page(self, who: Correspondent, wanted: Wanted, limit: int, *, bodies: bool) -> Page:
         found: list[Seen] = []
         after, size, looked = wanted.after, 0, 0
         with self._node.store.read() as unit:
@@ -87,11 +96,37 @@ class Seeing:
                     return Page(tuple(found), after, more=True)
         return Page(tuple(found), after, more=False)
 
-    def object(self, who: Correspondent, ident: str) -> list[Seen]:
-        """Return the versions of one object that a correspondent may see, in the order of `page`; none: `NotFound`."""
+    def at(self, who: Correspondent, places: Sequence[tuple[int, int]], *, bodies: bool = True) -> list[Seen]:
+        """Return what a correspondent may see now of some entries, given as (added, position), in their order."""
+        self._openings.refresh(who)
+        found: list[Seen] = []
+        with self._node.store.read() as unit:
+            for step in _steps_of(places):
+                found += self._seen(unit, who, Wanted(), step[0][1], step, bodies=bodies)
+        return found
+
+    def opened(self, who: Correspondent, places: Sequence[int]) -> set[int]:
+        """Return which of some entries are opened to a correspondent, and released to it now."""
+        self._openings.refresh(who)
+        found: set[int] = set()
+        with self._node.store.read() as unit:
+            for step in _steps_of([(0, at) for at in sorted(places)]):
+                log = unit.logs.get(place(step[0][1])[0])
+                words = self._openings.words(unit, who, log, place(step[0][1])[1], place(step[-1][1])[1] + 1)
+                for _, at in step:
+                    word = words.get(place(at)[1])
+                    if word is not None and word not in UNSEEN and openings.added(unit, who, at) is not None:
+                        found.add(at)
+        return found
+
+    def object(self, who: Correspondent, ident: str, wanted: Wanted | None = None) -> list[Seen]:
+        """Return the versions of one object that a correspondent may see, in the order of `page`; none: `NotFound`.
+
+        `wanted` says what else must fit; its `after` is not looked at.
+        """
         self._openings.refresh(who)
         uuid = intel.uuid_of(ident)
-        wanted = Wanted(uuids=frozenset({uuid}))
+        wanted = msgspec.structs.replace(wanted or Wanted(), uuids=frozenset({uuid}))
         found: list[Seen] = []
         with self._node.store.read() as unit:
             places = sorted(
@@ -99,7 +134,7 @@ class Seeing:
             )
             for at in places:
                 added = openings.added(unit, who, at)
-                if added is not None:
+                if added is not None and self._may_fit(wanted, unit.logs.get(place(at)[0])):
                     found += self._seen(unit, who, wanted, at, [(added, at)], bodies=True)
         named = [one for one in found if intel.type_name(one.type) in {ident.partition("--")[0], "custom"}]
         if not named:
@@ -170,6 +205,9 @@ class Seeing:
         first, last = place(step[0][1])[1], place(step[-1][1])[1] + 1
         words = self._openings.words(unit, who, log, first, last)
         rows = {row[0]: row for row in unit.views.scan(intel.OBJECT, step[0][1], step[-1][1], limit=last - first)}
+        if wanted.tlp is not None:
+            marked = self._marked(unit, log, first, last, wanted.tlp)
+            step = [one for one in step if one[1] in marked]
         chosen: list[tuple[int, int]] = []
         for added, where in step:
             row = rows.get(where)
@@ -186,6 +224,21 @@ class Seeing:
             yield Seen(
                 where, added, uuid, int(code or 0), int(modified or 0), words[place(where)[1]], held.get(where, b"")
             )
+
+    def _marked(self, unit: Unit, log: Log, first: int, last: int, tlp: Tlp) -> set[int]:
+        """Return the positions of a run that are marked with at most a level now."""
+        fits: dict[tuple[int, int], bool] = {}
+        found: set[int] = set()
+        for brief in unit.entries.brief(log.id, first, last):
+            which = brief.header_id, brief.standing_id
+            if brief.held is Held.PAYLOAD and which not in fits:
+                header = self._node.header(unit.entries.header(brief.header_id))
+                acted = msgspec.json.decode(unit.entries.standing(brief.standing_id), type=Standing)
+                label = narrowed(header.marking, acted).tlp if header.marking else None
+                fits[which] = label is not None and label.rank <= tlp.rank
+            if fits.get(which, False):
+                found.add(brief.position)
+        return found
 
     def _fits(self, unit: Unit, wanted: Wanted, log: Log, row: tuple[Any, ...]) -> bool:
         at, uuid, code = row[0], row[1], row[2]
@@ -212,6 +265,20 @@ class Seeing:
                 relayed = self._node.header(entry.header).relayed is not None
                 found[entry.position] = self._queries.body(unit, entry.position) if relayed else entry.body
         return found
+
+
+def _steps_of(places: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield (added, position) in steps within one log whose positions ascend and are near to one another."""
+    step: list[tuple[int, int]] = []
+    for one in places:
+        if step and not (
+            place(step[0][1])[0] == place(one[1])[0] and step[-1][1] < one[1] < step[0][1] + STEP and len(step) < STEP
+        ):
+            yield step
+            step = []
+        step.append(one)
+    if step:
+        yield step
 
 
 def _first(unit: Unit, who: Correspondent, last: int, after: int) -> int:

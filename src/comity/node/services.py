@@ -13,6 +13,7 @@ from comity.node.interests import Interests
 from comity.node.node import Node
 from comity.node.openings import Openings
 from comity.node.owing import Owing
+from comity.node.programs import ProgramOpenings
 from comity.node.queries import Queries
 from comity.node.releases import Releases
 from comity.node.seeing import Seeing
@@ -34,6 +35,7 @@ class Services:
     asking: Asking
     interests: Interests
     seeing: Seeing
+    programs: Seeing  # for this party's own programs
     owing: Owing
     serving: Serving
     syncing: Syncing
@@ -58,6 +60,7 @@ def compose(node: Node, check: Checker = intel.check_each) -> Services:
         asking=asking,
         interests=Interests(node, asking, queries),
         seeing=Seeing(node, openings, queries),
+        programs=Seeing(node, ProgramOpenings(node, releases), queries),
         owing=Owing(node, openings, queries),
         serving=Serving(node, accords, releases),
         syncing=Syncing(node, accords, sharing),

@@ -22,7 +22,8 @@ from comity.limits import TOKEN_DAYS_MAX, TOKENS_MAX
 from comity.node import books
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Unit, place
+from comity.node.ports import Log, Unit, place
+from comity.node.releases import Class
 from comity.policy import EMPTY, Audience, facts
 from comity.policy.case import open_case
 from comity.policy.handling import pap, standing
@@ -140,11 +141,17 @@ def serves(node: Node, unit: Unit, actor: Actor, purpose: Purpose, at: int) -> b
         return True
     log_id, index = place(at)
     (brief,) = unit.entries.brief(log_id, index, index + 1)
-    header = node.header(unit.entries.header(brief.header_id))
+    return serves_class(node, unit, actor, purpose, unit.logs.get(log_id), Class(brief.header_id, brief.standing_id))
+
+
+def serves_class(node: Node, unit: Unit, actor: Actor, purpose: Purpose, log: Log, which: Class) -> bool:
+    """Say of a class of statements in a log what `serves` says of one."""
+    if purpose is Purpose.READ:
+        return True
+    header = node.header(unit.entries.header(which.header_id))
     if header.marking is None:
         return False
-    acted = msgspec.json.decode(unit.entries.standing(brief.standing_id), type=Standing)
-    log = unit.logs.get(log_id)
+    acted = msgspec.json.decode(unit.entries.standing(which.standing_id), type=Standing)
     about = facts(header, log.party, accord=canon.parse_origin(log.origin)[1], jurisdiction="")
     case = open_case(about, header.marking, Audience(actor.office, "", purpose=purpose), EMPTY, acted, node.now())
     return all(rule(case).allows for rule in _SEPARATE)
