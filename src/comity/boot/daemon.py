@@ -122,7 +122,7 @@ def _for_taxii(machine: Machine, at: tuple[str, int], answered: Callable[[str, s
     settings, home = machine.settings, machine.home
     clients = home / settings.taxii_clients if settings.taxii_clients else None
     tls = None if settings.plain_http else server_context(*_certificate(home, settings), clients=clients)
-    app = TaxiiServer(machine, machine.turns.mine, machine.turns.mine_at_once)
+    app = TaxiiServer(machine, machine.turns.mine, machine.turns.mine_at_once, settings.taxii_address)
     # The server refuses larger bodies itself, in the words of its protocol.
     return Listener(app, Tcp(*at, tls), body_bytes_max=API_INGEST_BYTES_MAX, answered=answered)
 

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_listen: str = ""
     taxii_listen: str = ""
     taxii_clients: str = ""
+    taxii_address: str = ""
     plain_http: bool = False
     tls_certificate: str = "tls.pem"
     tls_key: str = "tls.key"
@@ -69,6 +70,7 @@ TABLE: Final = (
     Row("api_listen", "address:port", "where this party's own programs ask this node, by token; empty: nowhere"),
     Row("taxii_listen", "address:port", "where correspondents and own programs ask by TAXII 2.1; empty: nowhere"),
     Row("taxii_clients", "a file", "PEM certificates that issued those of TAXII clients; empty: none are asked for"),
+    Row("taxii_address", "https://host", "where TAXII clients reach this node, if a proxy stands before it"),
     Row("plain_http", "true or false", "listen without TLS; only on a loopback address, behind a proxy that has it"),
     Row("tls_certificate", "a file", "PEM certificate of this node; relative names are in the node's directory"),
     Row("tls_key", "a file", "PEM key of that certificate, readable by its owner alone"),
@@ -115,6 +117,8 @@ def check(settings: Settings) -> None:
     listen_at(settings)
     api_listen_at(settings)
     taxii_listen_at(settings)
+    if settings.taxii_address and not settings.taxii_address.startswith("https://"):
+        raise Malformed(f"taxii_address: {settings.taxii_address!r} is no https address")
     networks(settings)
     if settings.outbound_proxy:
         proxy_of(settings)

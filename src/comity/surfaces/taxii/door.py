@@ -10,6 +10,7 @@ what a small answer costs.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -41,6 +42,7 @@ _OBJECT: Final = _PAGED | {"match[type]", "match[version]", "match[spec_version]
 _VERSIONS: Final = _PAGED | {"match[spec_version]"}  # §5.8
 _DELETE: Final = frozenset({"match[version]", "match[spec_version]"})  # §5.7
 
+_HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 Turn = Callable[[], AbstractContextManager[None]]
 AtOnce = Callable[[], AbstractContextManager[bool]]
 
@@ -55,16 +57,18 @@ class Request(NamedTuple):
     certificate: bytes | None  # DER, proven by TLS
     address: str
     body: bytes
+    base: str  # how the client reached this server, `https://…`; empty over plain http
 
 
 class TaxiiServer:
-    """The ASGI application."""
+    """The ASGI application; `address` is where clients reach it, `https://host`, if that is not where they say."""
 
-    def __init__(self, desk: Desk, turn: Turn, at_once: AtOnce) -> None:
+    def __init__(self, desk: Desk, turn: Turn, at_once: AtOnce, address: str = "") -> None:
         services = desk.services
         self._services = services
         self._turn = turn
         self._at_once = at_once
+        self._address = address.rstrip("/")
         self._pages = Pages(desk, Notices(services.node, services.owing), Gathering(services.node))
         self._kept = Kept(services.node)
         self._pool = ThreadPoolExecutor(WORKERS, "taxii")
@@ -99,6 +103,7 @@ class TaxiiServer:
             scope.get("state", {}).get("certificate"),
             (scope.get("client") or ("", 0))[0],
             b"",
+            self._base(scope["scheme"], headers.get(b"host", b"").decode("latin-1")),
         )
         if request.method == "POST":
             if not taxii.is_taxii(headers.get(b"content-type", b"").decode("latin-1")):
@@ -109,6 +114,11 @@ class TaxiiServer:
                 if is_mine:
                     return self._answer(request)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._in_turn, request)
+
+    def _base(self, scheme: str, host: str) -> str:
+        if self._address or scheme != "https" or not _HOST.fullmatch(host):
+            return self._address
+        return f"https://{host}"
 
     def _in_turn(self, request: Request) -> Answer:
         with self._turn():
@@ -122,7 +132,8 @@ class TaxiiServer:
         path, is_read = request.path, request.method in {"GET", "HEAD"}
         if not path or path == ("",):
             _require(is_read)
-            root = f"/{BASE}/{reader.office}/"
+            # Whole where that can be said: some clients take no path (§4.1.1 allows both).
+            root = f"{request.base}/{BASE}/{reader.office}/"
             title = f"{services.node.me}, by Comity"
             return answers.resource(Discovery(title, default=root, api_roots=(root,)))
         if path[0] != reader.office:
