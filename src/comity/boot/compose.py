@@ -99,6 +99,11 @@ class Machine:
         return self.settings.office
 
     @property
+    def taxii_listen(self) -> str:
+        """Return where the TAXII server listens, by the settings; empty for nowhere."""
+        return self.settings.taxii_listen
+
+    @property
     def serving(self) -> bool:
         """Say whether this process serves other nodes."""
         return self._serving

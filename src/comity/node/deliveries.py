@@ -81,21 +81,34 @@ def note(
 
     The last time is kept to the hour, so that a client that fetches the same again each minute writes nothing.
     """
-    now = node.now()
-    hour = now - now % HOUR
     news = False
-    for log, number, found in _by_block(unit, places):
-        key = _key(audience, channel, log.origin, number)
-        data = unit.documents.get(LEDGER, key)
-        before = _blocks.decode(data) if data else EMPTY
-        after = _with(before, grade, found, hour, word)
-        if after == before:
-            continue
+    for log, number, before, after in _changed(node, unit, audience, channel, grade, places, word):
         news = True
-        unit.documents.put(LEDGER, key, msgspec.msgpack.encode(after))
-        if data is None:
+        unit.documents.put(LEDGER, _key(audience, channel, log.origin, number), msgspec.msgpack.encode(after))
+        if before is EMPTY:
             unit.documents.put(WHO_HAS, f"{log.origin} {number:08} {audience} {channel.value}", b"")
     return news
+
+
+def is_news(
+    node: Node, unit: Unit, audience: str, channel: Channel, grade: Grade, places: Sequence[int], word: str = ""
+) -> bool:
+    """Say whether `note` would write anything."""
+    return any(True for _ in _changed(node, unit, audience, channel, grade, places, word))
+
+
+def _changed(
+    node: Node, unit: Unit, audience: str, channel: Channel, grade: Grade, places: Sequence[int], word: str
+) -> Iterator[tuple[Log, int, Block, Block]]:
+    """Yield the blocks that a note changes, as they were and as they will be."""
+    now = node.now()
+    hour = now - now % HOUR
+    for log, number, found in _by_block(unit, places):
+        data = unit.documents.get(LEDGER, _key(audience, channel, log.origin, number))
+        before = _blocks.decode(data) if data else EMPTY
+        after = _with(before, grade, found, hour, word)
+        if after != before:
+            yield log, number, before, after
 
 
 def told(unit: Unit, audience: str, channel: Channel, places: Sequence[int], word: str) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from comity.formats.taxii import stamp
+from comity.formats.taxii import version_stamp
 from comity.limits import NOTICE_DAYS, NOTICES_MAX
 from comity.node import openings
 from comity.node.correspondents import Correspondent
@@ -118,7 +118,7 @@ class _Id(msgspec.Struct):
 def _note(office: str, added: int, one: Owed) -> bytes:
     """Return a STIX 2.1 note (§4.10) that says what holds of an object now."""
     digest = hashlib.sha256(f"comity notice {office} {one.statement} {one.word}".encode()).digest()
-    at = stamp(added)
+    at = version_stamp(added)
     label = one.marking.tlp.label if one.marking else ""
     said = _WORDS.get(one.what) or f"This object was marked more narrowly by its author: {label or 'see its terms'}."
     labels = [WITHDRAWN] if one.what in _WORDS else []

@@ -79,6 +79,7 @@ class Moment(NamedTuple):
 
     version: tuple[int, int, int]
     until: Instant | None
+    mark: tuple[int, int, int, int]  # the same while everything that was opened, and all that is decided of it, is
 
 
 class _Ground(NamedTuple):
@@ -161,7 +162,7 @@ class Openings:
     def refresh(self, who: Correspondent) -> Moment:
         """Open what is released to a correspondent by now, on record. Raises `Refused` while it does not take part.
 
-        While a later call gives the same moment, everything that a correspondent is shown is the same.
+        While a later call gives the same mark, and until the moment has passed, all that is shown is the same.
         """
         node, key = self._node, (who.audience, threading.get_ident())
         correspondents.audience(who, node.now())
@@ -175,9 +176,10 @@ class Openings:
             due = [one for log in logs if (one := self._due(unit, who, log, reach)) is not None]
         if due:
             self._open(who, due)
-            return Moment((-1, 0, 0), 0)  # what was written meanwhile is looked at by the next question
+            return Moment((-1, 0, 0), 0, (-1, 0, 0, 0))  # what was written meanwhile is looked at by the next question
         ends = [self._grounds[who.audience, log.id].until for log in logs]
-        found = Moment(moment, min((end for end in ends if end is not None), default=None))
+        until = min((end for end in ends if end is not None), default=None)
+        found = Moment(moment, until, (reach.openings, reach.base, moment[1], moment[2]))
         self._current[key] = found
         return found
 

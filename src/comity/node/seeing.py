@@ -76,7 +76,7 @@ class Seeing:
         return self._page(who, wanted, limit, bodies=bodies)
 
     def moment(self, who: Correspondent) -> Moment:
-        """Return a moment: while another call gives the same one, every page is the same. Raises as `page`."""
+        """Return a moment: while its mark stays, and until it has passed, every page is the same. Raises as `page`."""
         return self._openings.refresh(who)
 
     def _page(self, who: Correspondent, wanted: Wanted, limit: int, *, bodies: bool) -> Page:
@@ -166,6 +166,12 @@ class Seeing:
             words.setdefault(one.word, []).append(one.position)
         if not words:
             return
+        with self._node.store.read() as unit:
+            if not any(
+                deliveries.is_news(self._node, unit, who.audience, channel, grade, places, word)
+                for word, places in words.items()
+            ):
+                return  # to write nothing is a tenth of the work of finding so in a unit that may write
         with self._node.store.write() as unit:
             for word, places in words.items():
                 deliveries.note(self._node, unit, who.audience, channel, grade, places, word)

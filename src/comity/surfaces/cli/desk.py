@@ -74,6 +74,10 @@ class Desk(Protocol):
         """Return the office that acts where a command names none; empty if the settings name none."""
 
     @property
+    def taxii_listen(self) -> str:
+        """Return where the TAXII server listens, by the settings; empty for nowhere."""
+
+    @property
     def serving(self) -> bool:
         """Say whether this process serves other nodes."""
 

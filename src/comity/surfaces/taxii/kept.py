@@ -1,12 +1,11 @@
 """Pages kept in memory while everything they were made of stays as it is, for clients that ask for the same ones.
 
-Rules: a page is kept for one reader's question and as long as `Seeing.moment` is the same: after any commit, decision
-or lapse it is made anew. Receipts are noted for each hour in which a page goes out, as if it had been made anew.
+Rules: a page is kept for one reader's question and as long as the mark of `Seeing.moment` stays: when anything is
+opened, decided anew or lapses, it is made anew. Receipts are noted for each hour in which a page goes out.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
@@ -24,7 +23,6 @@ HOUR: Final = 3_600  # seconds: receipts are kept as coarsely
 class _One(NamedTuple):
     moment: Moment
     hour: int
-    thread: int
     answer: Answer
 
 
@@ -48,10 +46,10 @@ class Kept:
 
         Without a `key` it is always made anew.
         """
-        hour, thread = self._node.now() // HOUR, threading.get_ident()
+        hour = self._node.now() // HOUR
         moment = reader.seeing.moment(reader.who)
         known = self._known.get(key) if key is not None else None
-        if known is not None and known[:3] == (moment, hour, thread):
+        if known is not None and known.moment.mark == moment.mark and known.hour == hour:
             self._known.move_to_end(key)
             return known.answer
         found = find()
@@ -59,8 +57,7 @@ class Kept:
         give(reader, found)
         if key is None:
             return answer
-        # Giving may itself have written: what is kept holds from behind that.
-        self._keep(key, _One(reader.seeing.moment(reader.who), hour, thread, answer))
+        self._keep(key, _One(reader.seeing.moment(reader.who), hour, answer))
         return answer
 
     def _keep(self, key: Hashable, one: _One) -> None:

@@ -30,6 +30,7 @@ SUBJECTS: Final = (
     "source",
     "token",
     "feed",
+    "taxii",
 )
 
 
