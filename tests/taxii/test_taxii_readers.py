@@ -277,7 +277,9 @@ def test_what_waits_is_pending_until_a_person_settles_it(node: Taxii) -> None:
     one, other = (node.post([indicator(n)]).json for n in (1, 2))
     assert node.objects("inbox").json == {}
     with services.node.store.read() as unit:
-        first, second = submissions.inbox(unit, node.actor)
+        waiting = submissions.inbox(unit, node.actor)  # of one second: in no order
+        waiting.sort(key=lambda each: submissions.body(unit, node.actor, each.id))
+    first, second = waiting
     with node.machine.turns.mine():
         submissions.accept(services.node, node.actor, first.id, check=services.check)
         submissions.refuse(services.node, node.actor, second.id, "of no use to anybody")
