@@ -17,8 +17,10 @@ from comity.view import View, ViewKind
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-VERSION: Final = 3
+VERSION: Final = 4
 LOCK: Final = 0x436F6D69  # "Comi": the first half of the advisory lock that writers of one schema take in turn
+
+SPAN_SHORT_MAX: Final = 4_096  # entries of a run that is looked for by where it starts
 
 # Of the first version; what came later is in MIGRATIONS, which a new schema goes through too.
 TABLES: Final = """
@@ -68,6 +70,8 @@ MIGRATIONS: Final[dict[int, str]] = {  # from version -> statements that make it
     # What is not plainly held and stood by: the few entries that a look-up has to ask about.
     1: "CREATE INDEX entry_unusual ON entry (position) INCLUDE (standing, held) WHERE standing <> 0 OR held <> 0",
     2: TEXT_TABLES,
+    # The few acts about long runs: what is about one entry then stands near it, or here.
+    3: f"CREATE INDEX span_long ON span (origin, start, stop, act) WHERE stop - start > {SPAN_SHORT_MAX}",
 }
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from comity.canon import Instant, Origin
 from comity.limits import QUARANTINE_ROWS_MAX
-from comity.stores.postgres.schema import Connection
+from comity.stores.postgres.schema import SPAN_SHORT_MAX, Connection
+
+ABOUT: Final = f"""
+SELECT start, stop, act FROM span
+WHERE origin = %s AND start > %s AND start < %s AND stop > %s AND stop - start <= {SPAN_SHORT_MAX}
+UNION ALL
+SELECT start, stop, act FROM span
+WHERE origin = %s AND start < %s AND stop > %s AND stop - start > {SPAN_SHORT_MAX}
+ORDER BY 1, 2, 3
+"""
 
 
 class PostgresSpans:
@@ -23,11 +33,8 @@ class PostgresSpans:
 
     def about(self, origin: Origin, start: int, end: int) -> Sequence[tuple[int, int, int]]:
         """Return (start, end, act position) of every act overlapping a run."""
-        rows = self._connection.execute(
-            "SELECT start, stop, act FROM span WHERE origin = %s AND start < %s AND stop > %s"
-            " ORDER BY start, stop, act",
-            (origin, end, start),
-        )
+        least = start - SPAN_SHORT_MAX  # a short run that begins here or before does not reach the asked one
+        rows = self._connection.execute(ABOUT, (origin, least, end, start, origin, end, start))
         return [(first, last, act) for first, last, act in rows]
 
     def clear(self) -> None:

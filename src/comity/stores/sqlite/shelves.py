@@ -10,9 +10,20 @@ import apsw
 
 from comity.canon import Instant, Origin
 from comity.limits import QUARANTINE_ROWS_MAX
+from comity.stores.sqlite.schema import SPAN_SHORT_MAX
 
 SURROGATES_START: Final = 0xD800  # code points that no UTF-8 has
 SURROGATES_END: Final = 0xE000
+
+
+ABOUT: Final = f"""
+SELECT start, stop, act FROM span
+WHERE origin = ? AND start > ? AND start < ? AND stop > ? AND stop - start <= {SPAN_SHORT_MAX}
+UNION ALL
+SELECT start, stop, act FROM span INDEXED BY span_long
+WHERE origin = ? AND start < ? AND stop > ? AND stop - start > {SPAN_SHORT_MAX}
+ORDER BY 1, 2, 3
+"""
 
 
 class SqliteSpans:
@@ -29,10 +40,8 @@ class SqliteSpans:
 
     def about(self, origin: Origin, start: int, end: int) -> Sequence[tuple[int, int, int]]:
         """Return (start, end, act position) of every act overlapping a run."""
-        rows: Any = self._connection.execute(
-            "SELECT start, stop, act FROM span WHERE origin = ? AND start < ? AND stop > ? ORDER BY start, stop, act",
-            (origin, end, start),
-        )
+        least = start - SPAN_SHORT_MAX  # a short run that begins here or before does not reach the asked one
+        rows: Any = self._connection.execute(ABOUT, (origin, least, end, start, origin, end, start))
         return list(rows)
 
     def clear(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from random import Random
 
 from comity.canon import Origin
 from comity.errors import Misuse
@@ -252,6 +253,23 @@ class ShelvesContract:
             assert list(unit.spans.about(Origin("cert.cascadia.example/home/1"), 0, 9)) == []
             unit.spans.clear()
             assert list(unit.spans.about(ORIGIN, 0, 99)) == []
+
+    def test_spans_of_every_length_are_found_by_overlap(self, store: Store) -> None:
+        """Few are long and many are short, and stores may look for them in two ways."""
+        chance = Random(1)
+        spans = []
+        for act in range(400):
+            start = chance.randrange(20_000)
+            length = chance.choice((1, 1, 1, 2, 100, 4_095, 4_096, 4_097, 12_000))
+            spans.append((start, start + length, act))
+        with store.write() as unit:
+            for start, end, act in spans:
+                unit.spans.add(ORIGIN, start, end, act)
+            for _ in range(200):
+                first = chance.randrange(24_000)
+                last = first + chance.choice((1, 1, 50, 5_000))
+                expected = sorted(span for span in spans if span[0] < last and span[1] > first)
+                assert list(unit.spans.about(ORIGIN, first, last)) == expected
 
     def test_documents_are_kept_by_shelf_and_key(self, store: Store) -> None:
         names = ["", "a", "a/b", "a/c", "a%", "a_", "A/b", "ä", "b"]
