@@ -155,6 +155,10 @@ FEED_KEPT_SECONDS: Final = 2_592_000  # seconds (30 days) for which a list can t
 FEED_CHANGES_MAX: Final = 250_000  # changes kept of one list, 35 bytes each on disk, 60 MB of memory to add up
 FEED_EDITIONS_MAX: Final = 1_000  # editions of one list that it goes on from: one a minute for 16 hours
 FEED_SORT_MEMBERS: Final = 65_536  # members of a list sorted in memory together, 60 bytes each
+ATTACHMENT_BYTES_MAX: Final = 67_108_864  # bytes of one attachment: samples and reports have some megabytes
+ATTACHMENT_PART_BYTES: Final = 524_288  # bytes of one part: half of what a statement may have
+ATTACHMENT_NAME_CHARS_MAX: Final = 255  # characters of its name: what file systems take
+
 TOKENS_MAX: Final = 1_024  # tokens of this party's own programs, with those that ended within 90 days
 TOKEN_DAYS_MAX: Final = 730  # days a token may hold: what nobody renews in two years nobody knows of any more
 API_BODY_BYTES_MAX: Final = 8_388_608  # bytes of a request's JSON: 10,000 long URLs take about 2 MB

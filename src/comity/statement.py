@@ -34,6 +34,8 @@ INTEL_SIGHTING: Final = "intel.sighting"  # this party saw (or did not see) a va
 INTEL_EVIDENCE: Final = "intel.evidence"  # personal accounts: sealed, unindexed, never released
 INTEL_QUESTION: Final = "intel.question"  # has anybody seen this?
 INTEL_ANSWER: Final = "intel.answer"  # what an office says to a question, or to clarify an answer
+INTEL_ATTACHMENT: Final = "intel.attachment"  # what a sample or document is, and what opens it
+INTEL_PART: Final = "intel.attachment-part"  # ciphertext
 INTEL_INTEREST: Final = "intel.interest"  # what an office asks others for
 INTEL_RELAY: Final = "intel.relay"  # another author's statement, original bytes and proof
 

@@ -6,10 +6,15 @@ is named and stops nothing; unknown kinds give no rows and are kept for later.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from comity import canon
+from comity.areas.intel import attachments
+from comity.areas.intel.attachments import ATTACHMENT
 from comity.areas.intel.bodies import Sighting
 from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, VERDICTS, object_number
 from comity.areas.intel.edges import EDGE, edge_rows
@@ -21,8 +26,10 @@ from comity.errors import Theirs
 from comity.formats.stix.report import Refusal
 from comity.statement import (
     INTEL_ANSWER,
+    INTEL_ATTACHMENT,
     INTEL_INTEREST,
     INTEL_OBJECT,
+    INTEL_PART,
     INTEL_QUESTION,
     INTEL_RELAY,
     INTEL_SIGHTING,
@@ -30,7 +37,17 @@ from comity.statement import (
 )
 from comity.view import Row, View
 
-VIEWS: Final = (OBJECT, STATED, OBSERVABLE, SIGHTING, QUESTION, ANSWER, EDGE, INTEREST)  # in the order of `Folded`
+VIEWS: Final = (
+    OBJECT,
+    STATED,
+    OBSERVABLE,
+    SIGHTING,
+    QUESTION,
+    ANSWER,
+    EDGE,
+    INTEREST,
+    ATTACHMENT,
+)  # in the order of `Folded`
 ASKING: Final = frozenset({INTEL_QUESTION, INTEL_ANSWER, INTEL_INTEREST})  # in accords only, and folded there
 
 
@@ -53,12 +70,13 @@ class Folded(NamedTuple):
     answers: list[Row]
     edges: list[Row]
     interests: list[Row]
+    attachments: list[Row]
     refused: list[tuple[int, str]]
 
     @classmethod
     def empty(cls) -> Folded:
         """Return what nothing adds up to."""
-        return cls([], [], [], [], [], [], [], [], [])
+        return cls([], [], [], [], [], [], [], [], [], [])
 
     def by_view(self) -> list[tuple[View, list[Row]]]:
         """Return the rows of each view."""
@@ -88,7 +106,7 @@ def fold(items: Sequence[Item]) -> Folded:
 
 
 def _small(folded: Folded, item: Item) -> None:
-    """Add the row of a sighting, a question, an answer or an interest. Raises `Theirs`."""
+    """Add the row of a sighting, a question, an answer, an interest or an attachment. Raises `Theirs`."""
     if kind_of(item.header) == INTEL_SIGHTING:
         sighting = canon.decode(item.body, Sighting, what="a sighting")
         verdict = VERDICTS.index(sighting.verdict)
@@ -102,6 +120,13 @@ def _small(folded: Folded, item: Item) -> None:
         folded.answers.append((item.position, question_key(about.origin, about.index)))
     elif item.header.kind == INTEL_INTEREST:
         folded.interests.append((item.position, read_interest(item.header, item.body).until))
+    elif kind_of(item.header) == INTEL_PART:
+        folded.attachments.append((item.position, hashlib.sha256(item.body).digest(), 1))
+    elif kind_of(item.header) == INTEL_ATTACHMENT:
+        header = item.header
+        if header.relayed:  # the relay's own media type says that it is one
+            header = msgspec.structs.replace(header, media=attachments.MANIFEST_MEDIA)
+        folded.attachments.extend(attachments.rows(item.position, attachments.read_manifest(header, item.body)))
 
 
 def rows(folded: Folded, position: int, facts: Facts, data: bytes) -> None:

@@ -18,6 +18,7 @@ SUBJECTS: Final = (
     "importing",
     "intel",
     "decay",
+    "attachment",
     "correlating",
     "graph",
     "collection",

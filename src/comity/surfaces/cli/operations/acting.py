@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from comity.acts import Narrow, Retract
 from comity.canon import Origin
 from comity.errors import Misuse
-from comity.node import acting, complying, correcting, correspondents, deliveries
+from comity.node import acting, attachments, complying, correcting, correspondents, deliveries
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
@@ -172,7 +172,9 @@ def _own_places(desk: Desk, unit: Unit, actor: Actor, name: str) -> list[int]:
 
 
 def _places(desk: Desk, unit: Unit, actor: Actor, names: Sequence[str]) -> list[int]:
-    return sorted({at for name in names for at in mine_first(desk.services, unit, actor, name)})
+    places = {at for name in names for at in mine_first(desk.services, unit, actor, name)}
+    services = desk.services
+    return attachments.with_parts(services.node, services.queries, unit, actor, sorted(places))
 
 
 def _answers(desk: Desk, unit: Unit, places: Sequence[int]) -> tuple[verbs.CompliedShown, ...]:

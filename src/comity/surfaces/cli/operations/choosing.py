@@ -6,6 +6,7 @@ is stated, retracted or narrowed. A word that is in no vocabulary is a misuse th
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import TypeVar
@@ -14,7 +15,7 @@ import msgspec
 
 from comity.areas import intel
 from comity.errors import Misuse, NotFound
-from comity.node import collections, searching
+from comity.node import attachments, collections, searching
 from comity.node.actor import Actor
 from comity.node.ports import Unit, place, position
 from comity.node.services import Services
@@ -123,7 +124,8 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
             raise Misuse("an interest is its own query: give nothing beside it")
         return _asked_for(services, unit, actor, choice.interest)
     if choice.names:
-        return sorted({at for name in choice.names for at in mine_first(services, unit, actor, name)})
+        places = sorted({at for name in choice.names for at in mine_first(services, unit, actor, name)})
+        return attachments.with_parts(services.node, services.queries, unit, actor, places)
     if choice.type and not intel.type_code(choice.type):
         raise Misuse(f"{choice.type!r} is not a STIX 2.1 object type")
     candidates: Iterable[int]
@@ -173,6 +175,16 @@ def _asked_for(services: Services, unit: Unit, actor: Actor, name: str) -> list[
         before = found.before
         if not before:
             return sorted(places)
+
+
+def ident_at(unit: Unit, at: int) -> str:
+    """Return the STIX id of the object at a position. Raises `NotFound` for an entry that is none."""
+    rows = unit.views.scan(intel.OBJECT, at, at, limit=1)
+    if not rows or not isinstance(rows[0][1], bytes):
+        raise NotFound(
+            "this statement is no object of intelligence", hint="`comity log prove` writes it with its proof"
+        )
+    return f"{intel.type_name(int(rows[0][2] or 0))}--{uuid.UUID(bytes=rows[0][1])}"
 
 
 def indexed(desk: Desk, choice: Choice) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,7 +9,7 @@ import msgspec
 
 from comity import canon
 from comity.areas import intel
-from comity.errors import Malformed, Misuse, NotFound
+from comity.errors import Malformed, Misuse
 from comity.formats import observables
 from comity.formats.decay import Verdict
 from comity.formats.observables import Observable
@@ -21,7 +20,7 @@ from comity.node.ports import Unit, place
 from comity.node.queries import Found, Witness
 from comity.node.sharing import Offer
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
-from comity.surfaces.cli.operations.choosing import marking_of, marking_text, one_of
+from comity.surfaces.cli.operations.choosing import ident_at, marking_of, marking_text, one_of
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
@@ -171,7 +170,7 @@ def show(desk: Desk, ask: verbs.Show) -> verbs.Shown:
         witnesses = queries.entries_of(unit, actor, ask.name)
         versions: list[verbs.VersionShown] = []
         every: list[Found] = []
-        for ident in dict.fromkeys(_id_at(desk, unit, witness) for witness in witnesses):
+        for ident in dict.fromkeys(ident_at(unit, witness.position) for witness in witnesses):
             for found in queries.versions(unit, actor, ident):
                 every.append(found)
                 body = queries.body(unit, found.witnesses[0].position)
@@ -187,7 +186,7 @@ def _remarks(
     """Return what is said about some objects, and where those who speak of them contradict each other."""
     queries = desk.services.queries
     told: list[remarks.Remark] = []
-    for ident in dict.fromkeys(_id_at(desk, unit, one.witnesses[0]) for one in found[:REMARKED_MAX]):
+    for ident in dict.fromkeys(ident_at(unit, one.witnesses[0].position) for one in found[:REMARKED_MAX]):
         told += remarks.about(queries, unit, actor, ident)
     about = [*keys, *dict.fromkeys(intel.object_key(one.object) for one in found)]
     seen = [one for key in about for one in queries.sightings(unit, actor, key)] if found else []
@@ -215,7 +214,7 @@ def remark(desk: Desk, ask: verbs.Remark) -> verbs.Remarked:
         actor = actor_of(desk, unit, ask)
         about = tuple(
             dict.fromkeys(
-                _id_at(desk, unit, witness)
+                ident_at(unit, witness.position)
                 for name in ask.about
                 for witness in services.queries.entries_of(unit, actor, name)
             )
@@ -230,15 +229,6 @@ def remark(desk: Desk, ask: verbs.Remark) -> verbs.Remarked:
     if ask.accord:
         withheld = services.sharing.share(actor, ask.accord, [at], Offer(marking)).grounds
     return verbs.Remarked(where, ident, about, str(actor), ask.accord, tuple(withheld))
-
-
-def _id_at(desk: Desk, unit: Unit, witness: Witness) -> str:
-    rows = unit.views.scan(intel.OBJECT, witness.position, witness.position, limit=1)
-    if not rows or not isinstance(rows[0][1], bytes):
-        raise NotFound(
-            "this statement is no object of intelligence", hint="`comity log prove` writes it with its proof"
-        )
-    return f"{intel.type_name(int(rows[0][2] or 0))}--{uuid.UUID(bytes=rows[0][1])}"
 
 
 # -- sightings -------------------------------------------------------------------

@@ -1,0 +1,221 @@
+"""Attachments at a node: taken in part by part, found by hash and by object, given back as they came.
+
+Rules: plaintext is in memory one part at a time and never on this node's disk. A manifest is stated when all its parts
+are, so that what is found can be opened; parts of an attempt that failed are erased. Whatever is done about a manifest
+is done about its parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from comity import canon, statement
+from comity.areas.intel import attachments as area
+from comity.areas.intel.attachments import ATTACHMENT, MANIFEST_MEDIA, PART_MEDIA, Attachment
+from comity.areas.intel.columns import OBJECT
+from comity.errors import ComityError, Malformed, NotFound, Theirs, TooLarge
+from comity.limits import ATTACHMENT_BYTES_MAX, ATTACHMENT_PART_BYTES
+from comity.node import acting, books
+from comity.node.actor import Actor
+from comity.node.node import Node
+from comity.node.ports import Unit, place
+from comity.node.queries import Queries, Witness
+from comity.statement import INTEL_ATTACHMENT, INTEL_PART, INTEL_RELAY, Header, Marking
+from comity.vocab import Held
+
+LISTED_MAX: Final = 10_000
+
+
+class Kept(NamedTuple):
+    """An attachment as it stands."""
+
+    position: int
+    witness: Witness
+    found: Attachment
+    parts: tuple[int, ...]  # positions; -1: not here
+
+    @property
+    def missing(self) -> list[int]:
+        """Return the numbers, from 1, of the parts that are not here."""
+        return [number for number, at in enumerate(self.parts, 1) if at < 0]
+
+
+class Offered(NamedTuple):
+    """What its sender says of an attachment."""
+
+    name: str
+    about: tuple[str, ...] = ()  # STIX ids
+    media: str = ""
+    note: str = ""
+    source: str = ""
+    marking: Marking | None = None  # None: it stays at home
+
+
+def add(node: Node, actor: Actor, chunks: Iterable[bytes], offered: Offered) -> int:
+    """Take an attachment in; return the position of its manifest in the home log.
+
+    Raises `Malformed`, or `TooLarge` over ATTACHMENT_BYTES_MAX; parts that were taken by then are erased.
+    """
+    key, ident = node.entropy(area.KEY_BYTES), node.entropy(area.IDENT_BYTES)
+    hashes = [hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)]
+    size = 0
+    places: list[int] = []
+    digests: list[str] = []
+    header = _header(node, actor, INTEL_PART, PART_MEDIA, offered)
+    try:
+        for number, (data, last) in enumerate(_pieces(chunks)):
+            size += len(data)
+            if size > ATTACHMENT_BYTES_MAX:
+                raise TooLarge(f"{offered.name!r} is over ATTACHMENT_BYTES_MAX ({ATTACHMENT_BYTES_MAX} bytes)")
+            for one in hashes:
+                one.update(data)
+            nonce = node.entropy(area.NONCE_BYTES)
+            body = area.seal(data, key=key, nonce=nonce, ident=ident, number=number, last=last)
+            digests.append(hashlib.sha256(body).hexdigest())
+            places.append(_state(node, header, body))
+        sha256, sha1, md5 = (one.hexdigest() for one in hashes)
+        found = Attachment(
+            offered.name, size, sha256, sha1, md5, canon.b64(ident), canon.b64(key), tuple(digests), offered.media,
+            offered.about, offered.note,
+        )  # fmt: skip
+        manifest, body = _header(node, actor, INTEL_ATTACHMENT, MANIFEST_MEDIA, offered), canon.encode(found)
+        area.read_manifest(statement.decode_header(manifest), body)
+        return _state(node, manifest, body)
+    except ComityError:
+        if places:
+            acting.erase(actor, node, places, "not kept", "the attachment was not taken in whole")
+        raise
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield parts of equal size, the last one marked; an empty file has one empty part."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) > ATTACHMENT_PART_BYTES:
+            yield bytes(buffer[:ATTACHMENT_PART_BYTES]), False
+            del buffer[:ATTACHMENT_PART_BYTES]
+    yield bytes(buffer), True
+
+
+def _header(node: Node, actor: Actor, kind: str, media: str, offered: Offered) -> bytes:
+    header = Header(
+        v=1,
+        kind=kind,
+        office=actor.office_id,
+        accord=0,
+        at=node.now(),
+        media=media,
+        marking=offered.marking,
+        source=offered.source,
+    )
+    return statement.encode_header(header)
+
+
+def _state(node: Node, header: bytes, body: bytes) -> int:
+    with node.writing() as unit:
+        return books.state(node, unit, books.home_origin(node, unit), 0, [books.Draft(header, body)])
+
+
+# -- finding -------------------------------------------------------------------------------
+
+
+def named(node: Node, queries: Queries, unit: Unit, actor: Actor, at: int) -> Kept:
+    """Return the attachment whose manifest stands at a position, as this actor may read it. Raises `NotFound`."""
+    witness = queries.witness_at(unit, actor, at)
+    log_id, index = place(at)
+    name = f"{unit.logs.get(log_id).origin}#{index}"
+    if witness is None:
+        raise NotFound(f"{name} is not here for {actor.office}")
+    header, body = _opened(node, unit, at)
+    try:
+        kind = header.relayed.kind if header.relayed else header.kind
+        if kind != INTEL_ATTACHMENT:
+            raise Malformed("another kind of statement")
+        media = header if header.relayed is None else Header(1, kind, header.office, 0, 0, MANIFEST_MEDIA)
+        found = area.read_manifest(media, body)
+    except Theirs as error:
+        raise NotFound(f"{name} is no attachment: {error}", hint="`comity attachment list` names them") from error
+    return Kept(at, witness, found, parts_of(node, queries, unit, actor, at, found))
+
+
+def parts_of(node: Node, queries: Queries, unit: Unit, actor: Actor, at: int, found: Attachment) -> tuple[int, ...]:
+    """Return where the parts stand that this actor may read, those in the manifest's own log first; -1: not here."""
+    keys = [area.part_key(digest) for digest in found.parts]
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", keys)
+    places: dict[bytes, list[int]] = {}
+    for position, key, is_part in rows:
+        if is_part and queries.witness_at(unit, actor, position) is not None:
+            places.setdefault(key, []).append(position)
+    log_id = place(at)[0]
+    return tuple(
+        min(places[key], key=lambda where: (place(where)[0] != log_id, where)) if key in places else -1 for key in keys
+    )
+
+
+def by_keys(node: Node, queries: Queries, unit: Unit, actor: Actor, keys: Sequence[bytes]) -> list[Kept]:
+    """Return the attachments found by any of some keys: of a hash, or of an object (`columns.object_key`)."""
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", keys)
+    places = sorted({position for position, _, is_part in rows if not is_part}, reverse=True)
+    return _kept(node, queries, unit, actor, places)
+
+
+def every(node: Node, queries: Queries, unit: Unit, actor: Actor) -> list[Kept]:
+    """Return the attachments that this actor may read, the newest first."""
+    rows: Sequence[tuple[Any, ...]] = unit.views.find(ATTACHMENT, {"part": 0}, limit=LISTED_MAX)
+    return _kept(node, queries, unit, actor, sorted({row[0] for row in rows}, reverse=True))
+
+
+def _kept(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[Kept]:
+    found: list[Kept] = []
+    seen: set[tuple[str, str, str]] = set()
+    for at in places:
+        try:
+            one = named(node, queries, unit, actor, at)
+        except NotFound:
+            continue
+        who = one.found.ident, one.witness.party, one.witness.office
+        if who not in seen:  # stated in several accords it is still one
+            seen.add(who)
+            found.append(one)
+    return found
+
+
+def with_parts(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[int]:
+    """Return entries together with the parts of those that are attachments: what is done to one is done to all."""
+    found = set(places)
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(OBJECT, "position", list(found))
+    for at in found.difference(row[0] for row in rows):
+        try:
+            kept = named(node, queries, unit, actor, at)
+        except NotFound:
+            continue
+        log_id = place(at)[0]
+        found = found | {part for part in kept.parts if part >= 0 and place(part)[0] == log_id}
+    return sorted(found)
+
+
+def contents(node: Node, unit: Unit, kept: Kept) -> Iterator[bytes]:
+    """Yield an attachment's plaintext, part by part. Raises `NotFound` for parts not here, `Unverified`."""
+    if kept.missing:
+        some = ", ".join(map(str, kept.missing[:8]))
+        raise NotFound(
+            f"of {len(kept.parts)} parts of {kept.found.name!r} {len(kept.missing)} are not here: {some}",
+            hint="`comity sync`; a part may be withheld, or erased",
+        )
+    yield from area.opened(kept.found, (_opened(node, unit, at)[1] for at in kept.parts))
+
+
+def _opened(node: Node, unit: Unit, at: int) -> tuple[Header, bytes]:
+    """Return header and body of an entry; of a relay the original's body. Raises `NotFound` without its bytes."""
+    log_id, index = place(at)
+    (entry,) = unit.entries.read(log_id, index, index + 1)
+    if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
+        raise NotFound(f"{unit.logs.get(log_id).origin}#{index}: its bytes are not held here")
+    header, body = node.header(entry.header), entry.body
+    if header.kind == INTEL_RELAY:
+        payload = body[body.find(b"\n") + 1 :]
+        body = payload[payload.find(b"\n") + 1 :]
+    return header, body
