@@ -151,6 +151,8 @@ MAIL_ADDRESSES_MAX: Final = 256  # addresses read of one field
 MAIL_REFERENCES_MAX: Final = 64  # message ids of a thread: programs cut the middle out of longer ones
 MAIL_TEXT_CHARS_MAX: Final = 4_194_304  # characters of a message's own text; a longer one is an attachment
 
+REPORT_TEXT_CHARS_MAX: Final = 262_144  # characters of one report's text as people read it: a hundred pages
+REPORT_VALUES_MAX: Final = 2_000  # values shown with one report: forty pages; lists carry the rest
 FEED_KEPT_SECONDS: Final = 2_592_000  # seconds (30 days) for which a list can tell what it took back
 FEED_CHANGES_MAX: Final = 250_000  # changes kept of one list, 35 bytes each on disk, 60 MB of memory to add up
 FEED_EDITIONS_MAX: Final = 1_000  # editions of one list that it goes on from: one a minute for 16 hours

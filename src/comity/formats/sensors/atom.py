@@ -12,7 +12,9 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from comity.formats import defang
 from comity.formats.convert import NAMESPACE
+from comity.formats.sensors.account import Account
 from comity.formats.sensors.item import FORMS, About, Item, Skipped, chunks, moment, one_line, suited
 
 MEDIA_TYPE: Final = "application/atom+xml"
@@ -88,6 +90,23 @@ def feed(entries: Iterable[Entry], about: About) -> Iterator[bytes]:
         yield "</feed>\n"
 
     return chunks(lines())
+
+
+def of_accounts(accounts: Iterable[Account], about: About) -> Iterator[bytes]:
+    """Write a feed of reports: an entry for each, with its text and what to look for, in words alone."""
+    return feed(map(_of_account, accounts), about)
+
+
+def _of_account(one: Account) -> Entry:
+    parts = [defang.text(one.text)]
+    named = [*one.who, *one.vulnerabilities, *one.techniques]
+    parts += ["\n".join(f"{each.ident or each.kind}: {each.name}" for each in named)] if named else []
+    parts += ["\n".join(f"{each.kind}: {each.shown}" for each in one.values)] if one.values else []
+    parts += [defang.text(note) for note in one.notes]
+    link = one.links[0][1] if one.links else ""
+    text = "\n\n".join(part for part in parts if part)
+    words = (one.kind, *one.words)
+    return Entry(one.ident, one.title, one.updated, one.published, text, one.source, one.label.label, words, link)
 
 
 def of_items(items: Iterable[Item], about: About, skipped: Skipped) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from comity.surfaces.cli.commands.release import PURPOSES, READ
+from comity.surfaces.cli.commands.release import PURPOSES
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import SETTINGS, Lazy, command
 from comity.surfaces.cli.verbs import Nothing
@@ -18,7 +18,6 @@ COMMANDS: Final = {
     "list": (f"{_AT}list_", "Lists, for whom they are and in which form."),
     "revoke": (f"{_AT}revoke", "End a list from now on."),
 }
-TYPES: Final = {"csaf": "report", "misp-feed": "", "stix": "", "misp": ""}  # what a form is of, where nobody says
 feed = Lazy("feed", COMMANDS, help="Lists that sensors fetch by themselves.", context_settings=SETTINGS)
 
 
@@ -34,7 +33,12 @@ feed = Lazy("feed", COMMANDS, help="Lists that sensors fetch by themselves.", co
     "--for", "purpose", type=click.Choice(PURPOSES), default=None, help="[default: read for whole objects, else sensor]"
 )
 @click.option("--source", default="", metavar="NAME", help="Only objects from this source.")
-@click.option("--type", "kind", default=None, help="Only objects of this STIX type.  [default: indicator]")
+@click.option(
+    "--type",
+    "kind",
+    default=None,
+    help="Only objects of this STIX type.  [default: indicator for lists of values, else all]",
+)
 @click.option("--confidence", type=click.IntRange(0, 100), default=0, help="Only values of at least this confidence.")
 @click.option("--sure", is_flag=True, help="No value whose producer gave no confidence.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
@@ -63,15 +67,17 @@ def create(
     fetch on. A sensor that sends back the ETag gets 304 while nothing has changed; `?since=ETAG` answers with what
     changed, and `/removed` behind the address with what was taken back, and why.
     """
+    from comity.surfaces.cli.operations.forms import is_whole
+
     done = session.ask(
         verbs.CREATE,
         verbs.Create(
             name=name,
             to=to,
             form=form,
-            purpose=purpose or ("read" if form in READ else "sensor"),
+            purpose=purpose or ("read" if is_whole(form) else "sensor"),
             source=source,
-            type=TYPES.get(form, "indicator") if kind is None else kind,
+            type=kind if kind is not None else "" if is_whole(form) else "indicator",
             confidence=confidence,
             unsure=not sure,
             kinds=kinds,

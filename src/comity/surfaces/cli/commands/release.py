@@ -16,7 +16,6 @@ from comity.surfaces.cli.verbs import release as verbs
 
 F = TypeVar("F", bound=Callable[..., object])
 NOTHING_WENT: Final = 1  # exit code: carried out, and nothing was allowed to go
-READ: Final = frozenset({"stix", "misp", "misp-feed", "csaf"})  # forms of whole objects
 PURPOSES: Final = ("read", "sensor", "lookup")
 
 
@@ -199,10 +198,13 @@ def export(
 ) -> int:
     """Write what may go to an audience into a file, for people and tools without a node.
 
-    The decision is made by the same rules as everywhere and is on record before the first byte is written. All formats
-    but stix, misp, misp-feed and csaf are lists of values for sensors: what indicators say alone, neither revoked nor
-    expired; what is left out is counted with the reason. Leaves with 1 if nothing could go.
+    The decision is made by the same rules as everywhere and is on record before the first byte is written. A form holds
+    whole objects (stix, misp, reports, folders of files), or is a list of values for sensors: what indicators say
+    alone, that is neither revoked nor expired; what is left out is counted with the reason. Reports and folders take
+    everything where no object is chosen. Leaves with 1 if nothing could go.
     """
+    from comity.surfaces.cli.operations.forms import is_whole
+
     if form == "help":
         for line in _forms():
             session.note(line)
@@ -216,7 +218,7 @@ def export(
             choice=choice,
             path=path,
             form=form,
-            purpose=purpose or ("read" if form in READ else "sensor"),
+            purpose=purpose or ("read" if is_whole(form) else "sensor"),
             confidence=confidence,
             unsure=not sure,
             kinds=kinds,
@@ -241,7 +243,9 @@ def _forms() -> list[str]:
 
 
 def _export_lines(done: verbs.Exported) -> Iterator[str]:
-    values = f", {done.values} values" if done.form not in {"stix", "misp"} else ""
+    from comity.surfaces.cli.operations.forms import is_whole
+
+    values = "" if is_whole(done.form) else f", {done.values} values"
     yield f"{done.objects} objects{values} for {done.audience} (for {done.purpose}); {done.withheld} withheld."
     for ground, count in sorted(done.grounds.items(), key=lambda item: -item[1]):
         yield f"  withheld {count}: {ground}"

@@ -1,0 +1,159 @@
+"""What people read of one report: its text, what to look for, what it speaks of. Pages, feeds and advisories show it.
+
+Rules: everything here comes from objects that others wrote: any field may be missing or of another type, and is then as
+if it were not there. Values are shown in a form that nobody clicks. Nothing here is markup yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from comity.canon import Instant
+from comity.errors import Malformed
+from comity.formats import defang, fields
+from comity.formats.stix import observe
+from comity.limits import REPORT_TEXT_CHARS_MAX, REPORT_VALUES_MAX
+from comity.vocab import Tlp
+
+Tree = Mapping[str, Any]
+CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
+URL: Final = re.compile(r"https?://[\w.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?", re.ASCII)
+_TECHNIQUE: Final = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
+_WHO: Final = frozenset({"threat-actor", "intrusion-set", "campaign", "malware", "tool", "infrastructure"})
+_MICROS: Final = 1_000_000
+
+
+class Value(NamedTuple):
+    """One value to look for."""
+
+    kind: str
+    value: str  # as it is; `shown` for people
+    name: str
+    until: str  # a date, or nothing
+
+    @property
+    def shown(self) -> str:
+        """Return it in a form that nobody clicks."""
+        return defang.defang(self.kind, self.value)
+
+
+class Named(NamedTuple):
+    """Something that a report speaks of."""
+
+    kind: str  # of STIX
+    name: str
+    text: str
+    ident: str = ""  # a CVE, an ATT&CK technique: what others know it by
+    links: tuple[tuple[str, str], ...] = ()  # (what, address)
+
+
+class Account(NamedTuple):
+    """One report as people read it."""
+
+    ident: str  # STIX id
+    kind: str
+    title: str
+    text: str
+    label: Tlp
+    source: str
+    published: Instant
+    updated: Instant
+    version: int
+    values: tuple[Value, ...]
+    left: int  # values beyond REPORT_VALUES_MAX
+    vulnerabilities: tuple[Named, ...]
+    techniques: tuple[Named, ...]
+    who: tuple[Named, ...]
+    notes: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]  # (what, address)
+    words: tuple[str, ...]  # its types and labels
+
+
+def account(
+    tree: Tree, named: Sequence[Tree], *, label: Tlp, source: str, recorded: Instant, version: int = 1
+) -> Account:
+    """Return what people read of a report, vulnerability or other object, with what is named with it."""
+    parts = [tree, *named] if tree.get("type") != "report" else list(named)
+    values = list(_values(parts))
+    published = _moment(tree, "published") or _moment(tree, "created") or recorded
+    return Account(
+        ident=_text(tree, "id"),
+        kind=_text(tree, "type"),
+        title=_text(tree, "name") or _text(tree, "abstract") or _text(tree, "id"),
+        text=_text(tree, "description")[:REPORT_TEXT_CHARS_MAX],
+        label=label,
+        source=source,
+        published=min(published, _moment(tree, "modified") or published),
+        updated=_moment(tree, "modified") or published,
+        version=version,
+        values=tuple(values[:REPORT_VALUES_MAX]),
+        left=max(len(values) - REPORT_VALUES_MAX, 0),
+        vulnerabilities=tuple(_named(each) for each in parts if each.get("type") == "vulnerability"),
+        techniques=tuple(_named(each) for each in parts if each.get("type") == "attack-pattern"),
+        who=tuple(_named(each) for each in parts if each.get("type") in _WHO),
+        notes=tuple(filter(None, (_note(each) for each in parts))),
+        links=tuple(_links(tree)),
+        words=tuple(dict.fromkeys([*_words(tree, "report_types"), *_words(tree, "labels")])),
+    )
+
+
+def _values(parts: Iterable[Tree]) -> Iterator[Value]:
+    """Yield the values that indicators say alone, each once."""
+    seen: set[tuple[str, str]] = set()
+    for tree in parts:
+        if tree.get("type") != "indicator":
+            continue
+        try:
+            found, _ = observe.of_object(dict(tree))
+        except (Malformed, KeyError, TypeError):
+            continue
+        for one in found:
+            if (one.kind, one.value) not in seen:
+                seen.add((one.kind, one.value))
+                yield Value(one.kind, one.value, _text(tree, "name"), _text(tree, "valid_until")[:10])
+
+
+def _named(tree: Tree) -> Named:
+    links = tuple(_links(tree))
+    name = _text(tree, "name")
+    pattern = CVE if tree.get("type") == "vulnerability" else _TECHNIQUE
+    external = tree.get("external_references")
+    held = external if isinstance(external, list) else []
+    known = [_text(each, "external_id") for each in held if isinstance(each, dict)] + [name]
+    ident = next((each for each in known if pattern.fullmatch(each)), "")
+    return Named(_text(tree, "type"), name or _text(tree, "id"), _text(tree, "description"), ident, links)
+
+
+def _note(tree: Tree) -> str:
+    if tree.get("type") == "note":
+        return "\n\n".join(part for part in (_text(tree, "abstract"), _text(tree, "content")) if part)
+    if tree.get("type") == "opinion":
+        told = _text(tree, "explanation")
+        return f"{_text(tree, 'opinion')}: {told}" if told else _text(tree, "opinion")
+    return ""
+
+
+def _links(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield what an object refers to outside: web addresses only, and nothing else of a reference."""
+    found = tree.get("external_references")
+    for each in found if isinstance(found, list) else ():
+        address = _text(each, "url") if isinstance(each, dict) else ""
+        if URL.fullmatch(address):
+            yield _text(each, "source_name") or _text(each, "description") or "reference", address
+
+
+def _words(tree: Tree, name: str) -> list[str]:
+    found = tree.get(name)
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+def _text(tree: Tree, name: str) -> str:
+    found = tree.get(name)
+    return found.strip() if isinstance(found, str) else ""
+
+
+def _moment(tree: Tree, name: str) -> Instant:
+    found = fields.moment(_text(tree, name))
+    return found // _MICROS if found is not None else 0
