@@ -92,7 +92,7 @@ def account(
         left=max(len(values) - REPORT_VALUES_MAX, 0),
         vulnerabilities=tuple(_named(each) for each in parts if each.get("type") == "vulnerability"),
         techniques=tuple(_named(each) for each in parts if each.get("type") == "attack-pattern"),
-        who=tuple(_named(each) for each in parts if each.get("type") in _WHO),
+        who=tuple(_named(each) for each in parts if _text(each, "type") in _WHO),
         notes=tuple(filter(None, (_note(each) for each in parts))),
         links=tuple(_links(tree)),
         words=tuple(dict.fromkeys([*_words(tree, "report_types"), *_words(tree, "labels")])),
