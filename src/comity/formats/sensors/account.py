@@ -20,7 +20,7 @@ from comity.vocab import Tlp
 Tree = Mapping[str, Any]
 CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 URL: Final = re.compile(r"https?://[\w.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?", re.ASCII)
-_TECHNIQUE: Final = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
+TECHNIQUE: Final = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
 _WHO: Final = frozenset({"threat-actor", "intrusion-set", "campaign", "malware", "tool", "infrastructure"})
 _MICROS: Final = 1_000_000
 
@@ -90,9 +90,9 @@ def account(
         version=version,
         values=tuple(values[:REPORT_VALUES_MAX]),
         left=max(len(values) - REPORT_VALUES_MAX, 0),
-        vulnerabilities=tuple(_named(each) for each in parts if each.get("type") == "vulnerability"),
-        techniques=tuple(_named(each) for each in parts if each.get("type") == "attack-pattern"),
-        who=tuple(_named(each) for each in parts if _text(each, "type") in _WHO),
+        vulnerabilities=tuple(named_as(each) for each in parts if each.get("type") == "vulnerability"),
+        techniques=tuple(named_as(each) for each in parts if each.get("type") == "attack-pattern"),
+        who=tuple(named_as(each) for each in parts if _text(each, "type") in _WHO),
         notes=tuple(filter(None, (_note(each) for each in parts))),
         links=tuple(_links(tree)),
         words=tuple(dict.fromkeys([*_words(tree, "report_types"), *_words(tree, "labels")])),
@@ -115,10 +115,11 @@ def _values(parts: Iterable[Tree]) -> Iterator[Value]:
                 yield Value(one.kind, one.value, _text(tree, "name"), _text(tree, "valid_until")[:10])
 
 
-def _named(tree: Tree) -> Named:
+def named_as(tree: Tree) -> Named:
+    """Return something that a report speaks of, by the name that others know it by where its references say so."""
     links = tuple(_links(tree))
     name = _text(tree, "name")
-    pattern = CVE if tree.get("type") == "vulnerability" else _TECHNIQUE
+    pattern = CVE if tree.get("type") == "vulnerability" else TECHNIQUE
     external = tree.get("external_references")
     held = external if isinstance(external, list) else []
     known = [_text(each, "external_id") for each in held if isinstance(each, dict)] + [name]

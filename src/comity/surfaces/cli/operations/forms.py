@@ -7,7 +7,7 @@ and decides nothing.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -19,11 +19,9 @@ from comity.formats import observables
 from comity.formats.convert import Losses
 from comity.formats.misp.write import About as Event
 from comity.formats.misp.write import write as write_event
-from comity.formats.sensors import atom, report
-from comity.formats.sensors.account import Account, account
 from comity.formats.sensors.item import About, Skipped
 from comity.formats.sensors.table import WRITERS
-from comity.node import exporting, reports
+from comity.node import exporting
 from comity.node.exporting import Exported
 from comity.node.feeding import Sifted
 from comity.node.ports import Unit
@@ -95,40 +93,32 @@ def event(task: Task, ident: str, info: str) -> Event:
     return Event(uuid=ident, info=info, at=task.about.at, org=me, org_uuid=org, tlp=Tlp(task.about.tlp))
 
 
-def _accounts(task: Task) -> list[Account]:
-    services = task.desk.services
-    told = reports.reports(services.node, services.queries, task.unit, task.exported.places)
-    return [account_of(each) for each in told]
-
-
-def account_of(told: reports.Told) -> Account:
-    """Return what people read of a report and what it names."""
-    return account(
-        told.tree, told.named, label=told.label, source=told.source, recorded=told.recorded, version=told.versions
-    )
-
-
 def _page(task: Task) -> Iterator[bytes]:
-    accounts = _accounts(task)
-    return report.page(accounts, _labelled(task.about, accounts))
+    from comity.surfaces.cli.operations import papers
+
+    return papers.page(task)
 
 
 def _atom(task: Task) -> Iterator[bytes]:
-    accounts = _accounts(task)
-    return atom.of_accounts(accounts, _labelled(task.about, accounts))
+    from comity.surfaces.cli.operations import papers
+
+    return papers.feed(task)
 
 
-def _labelled(about: About, accounts: Sequence[Account]) -> About:
-    """Return what a file says of itself, under the strictest label of what it shows."""
-    label = max((one.label for one in accounts), key=lambda one: one.rank, default=Tlp(about.tlp))
-    return about._replace(tlp=label.value)
+def _layer(task: Task) -> Iterator[bytes]:
+    from comity.surfaces.cli.operations import papers
+
+    return papers.layer(task)
 
 
 _WHOLE: Final = (
     Whole(STIX, "STIX 2.1 bundle", "application/stix+json;version=2.1", ".json", _stix),
     Whole("misp", "one MISP event", "application/json", ".json", _misp),
-    Whole("html-report", "reports as one page to read and to print", report.MEDIA_TYPE, ".html", _page),
-    Whole("atom-reports", "Atom feed of reports and vulnerabilities", atom.MEDIA_TYPE, ".atom", _atom),
+    Whole("html-report", "reports as one page to read and to print", "text/html; charset=utf-8", ".html", _page),
+    Whole("atom-reports", "Atom feed of reports and vulnerabilities", "application/atom+xml", ".atom", _atom),
+    Whole(
+        "navigator", "ATT&CK Navigator layer: how often each technique is named", "application/json", ".json", _layer
+    ),
 )
 WHOLE: Final[Mapping[str, Whole]] = MappingProxyType({form.name: form for form in _WHOLE})
 
@@ -152,7 +142,9 @@ _TREES: Final[tuple[Tree, ...]] = (
     ),
 )
 TREES: Final[Mapping[str, Tree]] = MappingProxyType({form.name: form for form in _TREES})
-NAMING: Final = frozenset({"misp-feed", "csaf", "html-report", "atom-reports"})  # take with an object what it names
+NAMING: Final = frozenset(
+    {"misp-feed", "csaf", "html-report", "atom-reports", "navigator"}
+)  # take with an object what it names
 _PLAIN_MEDIA: Final = "text/plain; charset=utf-8"
 
 
