@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -329,3 +331,27 @@ def test_a_stranger_waits_for_its_words_and_wrong_ones_are_refused(tmp_path: Pat
     impostor("party", "card", "--out", card)
     assert one("party", "import", card, code=Unverified.exit_code)
     assert any("never announced" in finding["what"] for finding in one.ask("doctor")["ailments"])
+
+
+def test_a_device_is_written_to_and_not_replaced(alone: Party, report: Path, tmp_path: Path) -> None:
+    alone("ingest", report, "--source", "APT1", "--tlp", "CLEAR", "--pap", "CLEAR")
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        alone("export", "--to", "cert.arcadia.example/csirt~grid", "--type", "indicator", "--out", pipe)
+        assert len(json.loads(read.result(30))["objects"]) > 0
+    assert pipe.is_fifo()
+
+
+def test_an_id_means_the_object_of_that_type(alone: Party, tmp_path: Path) -> None:
+    tail = "11111111-2222-5333-8444-555555555555"
+    for kind, value in (("url", "https://c2.example/x"), ("domain-name", "c2.example")):
+        (tmp_path / kind).write_text(
+            json.dumps({"type": kind, "spec_version": "2.1", "id": f"{kind}--{tail}", "value": value})
+        )
+        alone("ingest", tmp_path / kind, "--source", "lab", "--tlp", "GREEN")
+    assert [v["object"]["type"] for v in alone.ask("show", f"url--{tail}")["versions"]] == ["url"]
+    assert [v["object"]["type"] for v in alone.ask("show", f"domain-name--{tail}")["versions"]] == ["domain-name"]
+    assert alone("show", f"ipv4-addr--{tail}", code=66).err

@@ -412,9 +412,15 @@ class Queries:
 
 
 def _stated(unit: Unit, ident: str) -> list[tuple[int, int]]:
-    """Return (position, modified) of every entry that states an object, by its STIX id. Raises `Malformed`."""
+    """Return (position, modified) of every entry that states an object, by its STIX id. Raises `Malformed`.
+
+    The type counts: cyber-observable objects of two types may have one UUID (STIX 2.1 §2.9).
+    """
     rows = unit.views.find_many(intel.STATED, "object", [intel.object_number(intel.uuid_of(ident))])
-    return [(int(row[0] or 0), int(row[2] or 0)) for row in rows]
+    code = intel.type_code(ident.partition("--")[0])
+    facts: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.OBJECT, "position", [row[0] for row in rows])
+    of_type = {row[0] for row in facts if row[2] == code}
+    return [(int(row[0] or 0), int(row[2] or 0)) for row in rows if row[0] in of_type]
 
 
 def said(number: int, witness: Witness) -> Said:

@@ -6,14 +6,13 @@ executable, under no name of a stranger's, and stands in its place only when all
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from comity.areas import intel
-from comity.errors import Fault, Misuse
+from comity.errors import Misuse
 from comity.formats import observables
 from comity.node import attachments
 from comity.node.actor import Actor
@@ -22,6 +21,7 @@ from comity.node.ports import Unit, place
 from comity.node.sharing import Offer
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import ident_at, marking_of, marking_text
+from comity.surfaces.cli.operations.writing import PRIVATE, beside
 from comity.surfaces.cli.verbs import attachment as verbs
 
 PASSWORD: Final = "infected"  # noqa: S105  # the custom of the field: it keeps scanners and hands off, and nobody out
@@ -97,19 +97,11 @@ def get(desk: Desk, ask: verbs.Get) -> verbs.Got:
         kept = attachments.named(node, services.queries, unit, actor, services.queries.parse_place(unit, ask.name))
         inside = safe(kept.found.name)
         chunks = attachments.contents(node, unit, kept)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                if ask.plain:
-                    file.writelines(chunks)
-                else:
-                    _zip(file, inside, chunks)
-            partial.replace(path)
-        except OSError as error:
-            raise Fault(f"{path} cannot be written: {error.strerror}") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with beside(path, PRIVATE) as file:
+            if ask.plain:
+                file.writelines(chunks)
+            else:
+                _zip(file, inside, chunks)
         return verbs.Got(_shown(unit, kept), str(path), "" if ask.plain else inside, "" if ask.plain else PASSWORD)
 
 

@@ -27,6 +27,7 @@ from comity.surfaces.cli.desk import Desk, actor_of
 from comity.surfaces.cli.operations import forms
 from comity.surfaces.cli.operations.choosing import chosen, indexed, one_of, with_named
 from comity.surfaces.cli.operations.forms import Task
+from comity.surfaces.cli.operations.writing import beside
 from comity.surfaces.cli.verbs import release as verbs
 from comity.vocab import Channel, Purpose, Tlp
 
@@ -79,31 +80,31 @@ def export(desk: Desk, ask: verbs.Export, kept: Kept | None = None) -> verbs.Exp
 def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted, kept: Kept | None) -> Skipped:
     """Write beside the place and rename, so that nobody reads half of it; return what the form could not carry."""
     path = Path(ask.path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     skipped = Skipped()
     task = Task(desk, unit, exported, _about(desk, exported, ask), sifted, skipped, ask.address)
-    try:
-        if ask.form in forms.TREES:
-            _put_folder(task, ask.form, partial, path)
-        else:
-            with partial.open("wb") as file:
-                file.writelines(_written(task, ask, kept))
-            partial.replace(path)
-    except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+    if ask.form in forms.TREES:
+        _put_folder(task, ask.form, path)
+    else:
+        with beside(path) as file:
+            file.writelines(_written(task, ask, kept))
     if kept is not None and forms.is_whole(ask.form):
         for at, ident, label in exporting.idents(desk.services.node, unit, exported.places):
             kept(object_key(ident), at, label)
     return skipped
 
 
-def _put_folder(task: Task, form: str, partial: Path, path: Path) -> None:
+def _put_folder(task: Task, form: str, path: Path) -> None:
     """Write a folder of files in place of one that an export made, and of nothing else."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        _replace_folder(task, form, partial, path)
+    except OSError as error:
+        raise Fault(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replace_folder(task: Task, form: str, partial: Path, path: Path) -> None:
     mark = path / forms.MARK
     if path.exists() and not mark.exists() and any(path.iterdir()):
         raise Conflict(f"{path} is a folder with files of something else", hint="name a new folder, or an empty one")

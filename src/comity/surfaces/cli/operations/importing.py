@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import IO, Final
 
 import msgspec
 
-from comity.errors import Conflict, Fault, Misuse, NotFound
+from comity.errors import Conflict, Misuse, NotFound
 from comity.formats import readers
 from comity.formats.convert import Loss, Reader
 from comity.formats.tables.dialect import Row, Rows, lines_of, text_of
@@ -27,6 +26,7 @@ from comity.node.actor import Actor
 from comity.node.ports import Unit
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import marking_of, marking_text
+from comity.surfaces.cli.operations.writing import beside
 from comity.surfaces.cli.verbs import importing as verbs
 
 READ_BYTES: Final = 1_048_576  # bytes read of a file at once
@@ -274,27 +274,8 @@ def _report(ask: verbs.Ingest) -> Iterator[_Report]:
     for name in (*ask.paths, *([ask.mapping] if ask.mapping else [])):
         if path.exists() and Path(name).exists() and path.samefile(name):
             raise Misuse(f"the report would be written over {name}, which is to be read", hint="name another file")
-    with _beside(path) as file:
+    with beside(path) as file:
         yield _Report(file)
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file beside the one that is meant, which it becomes at the end: what fails leaves that one as it was."""
-    try:
-        path = path.resolve()
-        whole = path.exists() and not path.is_file()  # a pipe or a device is written to, and not replaced
-        partial = path if whole else path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                yield file
-            if not whole:
-                partial.replace(path)
-        finally:
-            if not whole:
-                partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}") from error
 
 
 # -- what was brought in -----------------------------------------------------------
@@ -321,7 +302,7 @@ def original(desk: Desk, ask: verbs.Original) -> verbs.OriginalWritten:
     node = desk.services.node
     with node.store.read() as unit:
         one = _fitting(unit, actor_of(desk, unit, ask).office_id, ask.digest)
-    with _beside(Path(ask.path)) as file:
+    with beside(Path(ask.path)) as file:
         file.writelines(importing.original(node, one))
     return verbs.OriginalWritten(one.name, one.digest, one.bytes, ask.path)
 

@@ -49,7 +49,7 @@ class Nothing(Ask, frozen=True):
     """Nothing more is asked."""
 
 
-class MarkingSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+class MarkingSaid(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A marking as people write it; what is empty is left as it was, or as the default is."""
 
     tlp: str = ""

@@ -9,7 +9,7 @@ import msgspec
 from comity.surfaces.cli.verbs import Ask, MarkingSaid, Verb
 
 
-class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which objects are meant: named ones, those that fit a query, or a collection."""
 
     names: tuple[str, ...] = ()

@@ -1,0 +1,38 @@
+"""Files that operations write: whole or not at all.
+
+Rules: a file is written beside its place and renamed, so that nobody reads half of it and what fails leaves the one
+before. A pipe or a device is written to, and never replaced; a link is followed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from comity.errors import Fault
+
+PRIVATE: Final = 0o600  # readable by its owner alone, and never executable
+SHARED: Final = 0o666  # as the user's own mask leaves it
+
+
+@contextmanager
+def beside(path: Path, mode: int = SHARED) -> Iterator[IO[bytes]]:
+    """Yield a file beside the one that is meant, which it becomes at the end. Raises `Fault`."""
+    try:
+        path = path.resolve()
+        whole = path.exists() and not path.is_file()
+        partial = path if whole else path.with_name(f".{path.name}.{os.getpid()}.partial")
+        flags = os.O_WRONLY if whole else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        try:
+            with os.fdopen(os.open(partial, flags, mode), "wb") as file:
+                yield file
+            if not whole:
+                partial.replace(path)
+        finally:
+            if not whole:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise Fault(f"{path} cannot be written: {error.strerror}") from error
