@@ -6,11 +6,14 @@ import json
 import threading
 from pathlib import Path
 
+import pytest
+
 from comity import canon
 from comity.acts import Narrow
 from comity.node import acting, collections, correspondents, credentials, deliveries, offers, submissions
 from comity.node.collections import Query
 from comity.node.correspondents import Allowed, move
+from comity.node.seeing import Seeing
 from comity.vocab import Channel, Pap, Purpose, Tlp
 from tests.cli.conftest import accord, acquaint, found
 from tests.taxii.conftest import ROOT, Taxii, basic, door_of, ident, indicator
@@ -300,3 +303,39 @@ def test_another_ones_identity_as_creator_makes_nothing_theirs(node: Taxii) -> N
     assert node.send("DELETE", node.collection("inbox") + f"objects/{ident(1)}/", login).status == 200
     assert [one["modified"][-4:-1] for one in node.objects(match_version="all").json["objects"]] == ["001"]
     assert records(node, "home.submission")[-1]["others"] == 1
+
+
+def test_plain_pages_are_what_looking_at_each_object_gives(node: Taxii, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.collect([indicator(n) for n in range(40)])
+    node.collect([indicator(n, 1) for n in range(0, 40, 7)], source="newer")
+    node.collect([indicator(n) for n in range(3, 40, 9)], source="the same")
+    node.collect([indicator(n) for n in range(100, 120)], Tlp.AMBER, "amber")
+    node.collect([indicator(n) for n in range(200, 220)], Tlp.RED, "red")
+    node.retract(*(ident(n) for n in (5, 6, 110)))
+    with node.machine.turns.mine():
+        act = Narrow((), tlp=Tlp.AMBER, reason="")
+        acting.narrow(node.actor, node.machine.services.node, node.places(ident(11), ident(12)), act)
+    node.collect([indicator(n) for n in range(300, 310)], source="last")
+    own = node.token()
+
+    def everything() -> list[list[bytes]]:
+        found = []
+        for login in (node.login, own):
+            for alias in ("released", "tlp-green", "tlp-amber"):
+                for limit in (1, 3, 10, 1_000):
+                    got = node.objects(alias, login, limit=limit)
+                    pages = [got.body]
+                    while got.json.get("more"):
+                        got = node.objects(alias, login, limit=limit, next=got.json["next"])
+                        pages.append(got.body)
+                    objects = [
+                        json.dumps(one).encode() for page in pages for one in json.loads(page).get("objects", [])
+                    ]
+                    found.append(objects)
+        return found
+
+    plainly = everything()
+    assert [len(one) for one in plainly[:4]] == [len(plainly[0])] * 4
+    monkeypatch.setattr(Seeing, "plain", lambda *_, **__: None)
+    node.collect([indicator(999)], Tlp.RED, "so that no page is kept")
+    assert plainly[:12] == everything()[:12]

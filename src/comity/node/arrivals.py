@@ -95,6 +95,7 @@ class Arrivals:
                 if each.held is Held.PAYLOAD:
                     unit.entries.fill(log.id, index, each)
                     self._node.standings += 1  # what is released may be more than it was
+                    self._node.filled += 1
             self._fold(unit, log, taken)
             if unit.spans.about(log.origin, start, start + len(entries)):
                 folding.restand(self._node, unit, Span(log.origin, start, start + len(entries)))
@@ -109,6 +110,7 @@ class Arrivals:
                 if each.held is Held.PAYLOAD:
                     unit.entries.fill(log.id, index, each)
                     self._node.standings += 1  # what is released may be more than it was
+                    self._node.filled += 1
             self._fold(unit, log, taken)
         return self._kept(taken, 0, refused)
 

@@ -213,12 +213,17 @@ def _forget_names(unit: Unit, log: Log, number: int) -> None:
 
 
 def _by_block(unit: Unit, places: Sequence[int]) -> Iterator[tuple[Log, int, list[Run]]]:
-    by: dict[tuple[int, int], list[int]] = {}
-    for at in places:
-        log_id, index = place(at)
-        by.setdefault((log_id, index // BLOCK), []).append(index)
-    for (log_id, number), indexes in by.items():
-        yield unit.logs.get(log_id), number, runs(indexes)
+    by: dict[tuple[int, int], list[Run]] = {}
+    for first, end in runs(places):  # of positions: within a log they follow one another as indexes do
+        log_id, start = place(first)
+        stop = start + end - first
+        while start < stop:
+            number = start // BLOCK
+            part = min(stop, (number + 1) * BLOCK)
+            by.setdefault((log_id, number), []).append((start, part))
+            start = part
+    for (log_id, number), found in by.items():
+        yield unit.logs.get(log_id), number, found
 
 
 def _with(block: Block, grade: Grade, found: Sequence[Run], hour: Instant, word: str) -> Block:

@@ -158,6 +158,11 @@ class Entries(Protocol):
     def released(self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> Iterator[Entry]:
         """Return a run's entries, in SQL: bytes where (header_id, standing_id) is allowed, else WITHHELD."""
 
+    def bodies(
+        self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]], having: View
+    ) -> list[tuple[int, bytes]]:
+        """Return (position, bytes) of a run, in SQL: what is held, of the classes allowed, and has a row in a view."""
+
     def header(self, header_id: int) -> bytes:
         """Return the bytes of an interned header."""
 
@@ -208,6 +213,9 @@ class Views(Protocol):
 
     def differing(self, view: View, column: str, keys: Sequence[Value]) -> Sequence[Value]:
         """Return which of `keys` have rows that differ in an integer `column`, by the view's first clustered column."""
+
+    def repeated(self, view: View) -> Sequence[tuple[Value, ...]]:
+        """Return the rows of a view clustered by one column whose key another row has, too, in no order."""
 
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""

@@ -21,6 +21,7 @@ from comity.node.correspondents import Correspondent
 from comity.node.deliveries import BLOCK, Grade
 from comity.node.node import Node
 from comity.node.openings import UNSEEN, Moment, Opening, Openings
+from comity.node.plain import Plain, PlainPage, Restated
 from comity.node.ports import Log, Unit, place, position
 from comity.node.queries import Queries
 from comity.node.spans import Run, both, runs
@@ -67,6 +68,7 @@ class Seeing:
         self._node = node
         self._openings = openings_
         self._queries = queries
+        self._restated = Restated(node)
 
     def page(self, who: Correspondent, wanted: Wanted, *, limit: int, bodies: bool = True) -> Page:
         """Return what a correspondent may see, a page at a time. Raises `Refused` while it does not take part."""
@@ -74,6 +76,29 @@ class Seeing:
             raise Misuse(f"a page has from 1 to {SEEN_PAGE_OBJECTS_MAX} objects (SEEN_PAGE_OBJECTS_MAX)")
         self._openings.refresh(who)
         return self._page(who, wanted, limit, bodies=bodies)
+
+    def plain(self, who: Correspondent, wanted: Wanted, *, limit: int) -> Plain | None:
+        """Return the page that `page` would, where every version counts as the last, if it is plain; else None."""
+        self._openings.refresh(who)
+        if wanted.types or wanted.uuids or wanted.fits is not None:
+            return None
+        page = PlainPage(self._node, self._openings, who, limit, wanted.tlp)
+        looked = 0
+        with self._node.store.read() as unit:
+            restated = self._restated.places(unit)
+            for _, step in self._steps(unit, who, wanted, wanted.after):
+                log = unit.logs.get(place(step[0][1])[0])
+                looked += len(step)
+                if looked > SEEN_SCAN_ENTRIES_MAX or (wanted.accord and log.own):
+                    return None  # what this party stated in an accord is asked of each entry
+                rest = step
+                while rest:
+                    if not page.room:
+                        return page.page(wanted.after, more=True)
+                    some, rest = rest[: page.room], rest[page.room :]
+                    if not page.take(unit, log, some, restated):
+                        return None
+        return page.page(wanted.after, more=False)
 
     def moment(self, who: Correspondent) -> Moment:
         """Return a moment: while its mark stays, and until it has passed, every page is the same. Raises as `page`."""
@@ -164,6 +189,13 @@ class Seeing:
         words: dict[str, list[int]] = {}
         for one in seen:
             words.setdefault(one.word, []).append(one.position)
+        self._give(who, channel, grade, words)
+
+    def give_plain(self, who: Correspondent, channel: Channel, grade: Grade, page: Plain) -> None:
+        """Note the same of a plain page."""
+        self._give(who, channel, grade, {page.word: page.places} if page.places else {})
+
+    def _give(self, who: Correspondent, channel: Channel, grade: Grade, words: dict[str, list[int]]) -> None:
         if not words:
             return
         with self._node.store.read() as unit:

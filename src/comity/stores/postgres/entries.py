@@ -15,7 +15,8 @@ from comity.node.ports import HELD_CODES, Brief, Entry, NewEntry, place, positio
 from comity.node.spans import covered
 from comity.stores.postgres.interned import Interned
 from comity.stores.postgres.leaves import HASH, PostgresLeaves
-from comity.stores.postgres.schema import Connection
+from comity.stores.postgres.schema import Connection, table
+from comity.view import View
 from comity.vocab import Held
 
 CODES: Final = {held: code for code, held in enumerate(HELD_CODES)}
@@ -64,6 +65,13 @@ SELECT position, held, before FROM (
 """
 UNHELD_LAST: Final = f"SELECT position {UNHELD} ORDER BY position DESC LIMIT 1"
 
+BODIES: Final = """
+SELECT e.position, b.data FROM entry e JOIN body b ON b.position = coalesce(e.body, e.position)
+WHERE e.position BETWEEN %s AND %s AND e.held = 0
+  AND (e.header, e.standing) IN (SELECT * FROM unnest(%s::bigint[], %s::bigint[]))
+  AND EXISTS (SELECT 1 FROM {} v WHERE v.position = e.position)
+ORDER BY e.position
+"""
 CLASSES: Final = "SELECT DISTINCT header, standing FROM entry WHERE position BETWEEN %s AND %s AND held = %s"
 ACTED: Final = """
 SELECT DISTINCT header, standing FROM entry
@@ -194,6 +202,15 @@ class PostgresEntries:
         classes = [header for header, _ in allowed], [standing for _, standing in allowed]
         run = position(log_id, start), position(log_id, end) - 1
         return self._entries(RELEASED, (*classes, *run), log_id, start, end)
+
+    def bodies(
+        self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]], having: View
+    ) -> list[tuple[int, bytes]]:
+        """Return (position, bytes) of a run, in SQL: what is held, of the classes allowed, and has a row in a view."""
+        classes = [header for header, _ in allowed], [standing for _, standing in allowed]
+        run = position(log_id, start), position(log_id, end) - 1
+        rows = self._connection.execute(BODIES.format(table(having)), (*run, *classes), binary=True)
+        return [(at, bytes(body)) for at, body in rows]
 
     def _entries(self, sql: str, bound: tuple[Any, ...], log_id: int, start: int, end: int) -> Iterator[Entry]:
         rows = self._connection.execute(sql, bound, binary=True)

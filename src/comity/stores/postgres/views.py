@@ -76,6 +76,13 @@ class PostgresViews:
         sql = f'SELECT "{key}" FROM {table(view)} WHERE {where}'
         return [row[0] for row in self._connection.execute(sql, (list(keys),)).fetchall()]
 
+    def repeated(self, view: View) -> Sequence[Row]:
+        """Return the rows of a view clustered by one column whose key another row has, too, in no order."""
+        key = view.clustered[0]
+        several = f'SELECT "{key}" FROM {table(view)} GROUP BY "{key}" HAVING count(*) > 1'
+        sql = f'SELECT {_columns(view)} FROM {table(view)} WHERE "{key}" IN ({several})'
+        return self._connection.execute(sql).fetchall()
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[Row]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
         sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE position BETWEEN %s AND %s ORDER BY position LIMIT %s"

@@ -19,6 +19,8 @@ from comity.node.spans import covered
 from comity.stores.sqlite.bodies import Bodies
 from comity.stores.sqlite.interned import Interned
 from comity.stores.sqlite.leaves import BLOCK, HASH, SqliteLeaves
+from comity.stores.sqlite.schema import table
+from comity.view import View
 from comity.vocab import Held
 
 CODES: Final = {held: code for code, held in enumerate(HELD_CODES)}
@@ -50,6 +52,13 @@ SELECT e.position, CASE WHEN e.held = 0 AND NOT e.allowed THEN {WITHHELD} ELSE e
 FROM (SELECT *, (header << {CLASS_BITS} | standing) IN (SELECT value FROM carray(?1)) AS allowed
       FROM entry WHERE position BETWEEN ?2 AND ?3) e
 LEFT JOIN body b ON b.position = coalesce(e.body, e.position) AND e.allowed AND e.held = 0
+ORDER BY e.position
+"""
+BODIES: Final = f"""
+SELECT e.position, b.codec, b.data FROM entry e JOIN body b ON b.position = coalesce(e.body, e.position)
+WHERE e.position BETWEEN ?2 AND ?3 AND e.held = 0
+  AND (e.header << {CLASS_BITS} | e.standing) IN (SELECT value FROM carray(?1))
+  AND EXISTS (SELECT 1 FROM {{}} v WHERE v.position = e.position)
 ORDER BY e.position
 """
 COUNTS: Final = """
@@ -242,6 +251,16 @@ class SqliteEntries:
             raise Fault(f"the body of entry {place(at)} is missing", hint="the store is damaged: restore a backup")
         body = self._bodies.unpack(codec, packed)
         return Entry(at, HELD_CODES[PAYLOAD], commitment, self._headers.data_of(header), salt, body, acts)
+
+    def bodies(
+        self, log_id: int, start: int, end: int, allowed: Sequence[tuple[int, int]], having: View
+    ) -> list[tuple[int, bytes]]:
+        """Return (position, bytes) of a run, in SQL: what is held, of the classes allowed, and has a row in a view."""
+        classes = array("q", [header << CLASS_BITS | standing for header, standing in allowed] or [-1])
+        run = position(log_id, start), position(log_id, end) - 1
+        rows: Any = self._connection.execute(BODIES.format(table(having)), (apsw.carray(classes), *run)).fetchall()
+        unpack = self._bodies.unpack
+        return [(at, unpack(codec, packed)) for at, codec, packed in rows]
 
     def brief(self, log_id: int, start: int, end: int) -> Sequence[Brief]:
         """Return the entries of a run without bytes."""

@@ -112,6 +112,18 @@ class SqliteViews:
         sql = f"SELECT value FROM carray(?) asked WHERE (SELECT min(told) < max(told) FROM ({rows}))"
         return [row[0] for chunk in _arrays(keys) for row in self._connection.execute(sql, (chunk,))]
 
+    def repeated(self, view: View) -> Sequence[tuple[Value, ...]]:
+        """Return the rows of a view clustered by one column whose key another row has, too, in no order."""
+        key = view.clustered[0]
+        name, *small = tables(view)
+        # In the order of the tree, so that nothing is sorted; what waits is looked up in it.
+        asked = [f"SELECT {key} FROM {name} GROUP BY {key} HAVING count(*) > 1"]
+        for new in small:
+            asked.append(f"SELECT {key} FROM {new} GROUP BY {key} HAVING count(*) > 1")
+            asked.append(f"SELECT {key} FROM {new} n WHERE EXISTS (SELECT 1 FROM {name} v WHERE v.{key} = n.{key})")
+        keys = {row[0] for sql in asked for row in self._connection.execute(sql)}
+        return self.find_many(view, key, sorted(keys)) if keys else []
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
         return self._by_position(view, "position BETWEEN ? AND ?", (first, last), limit)

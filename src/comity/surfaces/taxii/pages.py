@@ -25,6 +25,7 @@ from comity.node.deliveries import Grade
 from comity.node.feeding import sayer
 from comity.node.gathered import Gathering
 from comity.node.notices import Notice, Notices
+from comity.node.plain import Plain
 from comity.node.ports import Unit, place
 from comity.node.seeing import Seen, Wanted
 from comity.surfaces.cli.desk import Desk
@@ -46,16 +47,21 @@ class Found(NamedTuple):
     notices: tuple[Notice, ...]
     after: int
     more: bool
+    plain: Plain | None = None  # then all objects are in it, and none is seen or noticed
 
     @property
     def edges(self) -> tuple[int, int]:
         """Return when the first and the last object were added; of none, where to go on from."""
+        if self.plain is not None:
+            return max(self.plain.first, 0), max(self.plain.last, 0)
         times = [one.added for one in self.seen] + [one.added for one in self.notices]
         return (min(times), max(times)) if times else (max(self.after, 0), max(self.after, 0))
 
     @property
     def bodies(self) -> list[bytes]:
         """Return the objects in the order in which they were added."""
+        if self.plain is not None:
+            return self.plain.bodies
         if not self.notices:
             return [one.body for one in self.seen]
         both = [(one.added, one.body) for one in self.seen] + [(one.added, one.body) for one in self.notices]
@@ -77,6 +83,9 @@ class Pages:
         limit = min(asked.limit or TAXII_PAGE_OBJECTS, TAXII_PAGE_OBJECTS_MAX)
         if _other_spec(asked):
             return Found((), (), after, more=False)
+        plain = self._plain(reader, shelf, after, asked, limit) if bodies else None
+        if plain is not None:
+            return Found((), (), plain.last, plain.more, plain)
         if asked.ids:
             named = [one for ident in sorted(asked.ids) for one in self._named(reader, shelf, ident)]
             return self._cut(reader, named, asked, after, limit)
@@ -92,6 +101,14 @@ class Pages:
             objects = self._versions(unit, reader, objects, asked)
         found = Found(tuple(objects), (), page.after, page.more)
         return self._noticed(reader, found, asked, after, limit)
+
+    def _plain(self, reader: Reader, shelf: Shelf, after: int, asked: Filters, limit: int) -> Plain | None:
+        """Return a page on which every object is shown, where it is that simple."""
+        if not asked.words or asked.ids or asked.types or shelf.kind in {shelves.SAVED, shelves.INBOX}:
+            return None
+        if not reader.own and self.notices.behind(reader.who, Channel.TAXII, after):
+            return None
+        return reader.seeing.plain(reader.who, self._wanted(reader, shelf, after, asked), limit=limit)
 
     def object(self, reader: Reader, shelf: Shelf, ident: str, asked: Filters) -> Found:
         """Return the versions of one object that fit. Raises `NotFound`, the same for none and for not released."""
@@ -109,6 +126,8 @@ class Pages:
         """Note what a correspondent is given, before it leaves; a program of one's own gives no receipt."""
         if reader.own:
             return
+        if found.plain is not None:
+            reader.seeing.give_plain(reader.who, Channel.TAXII, Grade.FETCHED, found.plain)
         if found.seen:
             reader.seeing.give(reader.who, Channel.TAXII, Grade.FETCHED, found.seen)
         self.notices.told(reader.who, Channel.TAXII, found.notices)

@@ -9,6 +9,7 @@ from comity.errors import Conflict, NotFound
 from comity.node.ports import Entry, NewEntry, Store, Unit, position
 from comity.testing.contract.samples import (
     HEADERS,
+    OBJECTS,
     OTHER,
     RETRACTED,
     expected,
@@ -21,6 +22,7 @@ from comity.testing.contract.samples import (
 )
 from comity.tlog import merkle
 from comity.tlog.leaf import leaf_hashes_of
+from comity.view import Row
 from comity.vocab import Held
 
 
@@ -170,6 +172,22 @@ class EntriesContract:
             ]
             assert released == filtered(unit, log_id, 0, 5, {pair})
             assert list(unit.entries.released(log_id, 1, 3, [])) == filtered(unit, log_id, 1, 3, set())
+
+    def test_bodies_of_a_run_are_those_held_allowed_and_in_a_view(self, store: Store) -> None:
+        entries = [payload(n, header=HEADERS[n % 2]) for n in range(6)] + [unheld(6, Held.SEALED)]
+        log_id = grown(store, entries)
+        with store.write() as unit:
+            extend(unit, unit.logs.get(log_id), [payload(7, header=HEADERS[1], body=position(log_id, 0))])
+            unit.entries.erase(log_id, 2, 3)
+            rows: list[Row] = [(position(log_id, n), bytes([n]) * 16, n, f"n{n}") for n in (0, 1, 2, 6, 7)]
+            unit.views.put(OBJECTS, rows)
+        with store.read() as unit:
+            even, odd = (unit.entries.brief(log_id, n, n + 1)[0][2:] for n in (0, 1))
+            every = {entry.position: entry.body for entry in unit.entries.read(log_id, 0, 8)}
+            for allowed, found in (([even], (0,)), ([odd], (1, 7)), ([even, odd], (0, 1, 7)), ([], ())):
+                wanted = [(position(log_id, n), every[position(log_id, n)]) for n in found]
+                assert unit.entries.bodies(log_id, 0, 8, allowed, OBJECTS) == wanted
+            assert [at for at, _ in unit.entries.bodies(log_id, 1, 7, [even, odd], OBJECTS)] == [position(log_id, 1)]
 
 
 def filtered(unit: Unit, log_id: int, start: int, end: int, allowed: set[tuple[int, int]]) -> list[Entry]:

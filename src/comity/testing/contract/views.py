@@ -119,6 +119,19 @@ class ViewsContract:
             with raises(Misuse):
                 unit.views.differing(KEYS, "colour", keys)
 
+    def test_what_several_rows_are_about_is_found(self, store: Store) -> None:
+        log_id = grown(store, [payload(n) for n in range(6)])
+        keys = [bytes([n]) * 16 for n in range(3)]
+        pairs = [(0, keys[0]), (1, keys[1]), (2, keys[0]), (3, keys[2])]
+        rows: list[Row] = [(position(log_id, n), key, n, f"n{n}") for n, key in pairs]
+        with store.write() as unit:
+            assert list(unit.views.repeated(KEYS)) == []
+            unit.views.put(KEYS, rows[:2])
+            unit.views.arrange(KEYS)
+            assert list(unit.views.repeated(KEYS)) == []
+            unit.views.put(KEYS, rows[2:])
+            assert sorted(unit.views.repeated(KEYS)) == [rows[0], rows[2]]
+
     def test_a_clustered_view_keeps_one_row_per_key_and_position(self, store: Store) -> None:
         rows = [(1, "o1", "b", 5), (1, "o2", "b", 6), (2, "o1", "b", 7), (2, "o1", "c", 7)]
         with store.write() as unit:
