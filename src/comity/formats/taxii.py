@@ -135,8 +135,10 @@ def filters(query: str, *, fields: frozenset[str], version: str = "last") -> Fil
     Parameters that TAXII does not name are passed over; one that it names and this endpoint lacks is refused, as is
     one given twice: two servers would read it differently.
     """
+    if not query:
+        return Filters(words=frozenset({version}))
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=64)
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=64)
     except ValueError as error:
         raise Malformed("the query is none of a URL") from error
     given: _Pairs = {}

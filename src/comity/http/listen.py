@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, Final
 
 import h11
 import uvicorn
@@ -35,6 +36,8 @@ from comity.limits import (
     HTTP_START_SECONDS,
     HTTP_STOP_SECONDS,
 )
+
+GATHERED_BYTES: Final = 65_536  # written together at most: what is larger goes at once
 
 
 class Listener:
@@ -145,6 +148,60 @@ class _Alarm:
             self._handle = None
 
 
+class _Gathering(asyncio.Transport):
+    """A transport that sends what was written in one turn of the loop together.
+
+    The server writes head and body of an answer apart; sent apart, a small answer costs two calls of the system and
+    two packets, which is an eighth of all it costs.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        if not self._kept:
+            self._loop.call_soon(self._flush)
+        self._kept.append(bytes(data))
+        self._size += len(data)
+        if self._size > GATHERED_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, []
+        # A large body is not copied for its head's sake.
+        for part in kept if self._size > GATHERED_BYTES else [b"".join(kept)]:
+            if part:
+                self._transport.write(part)
+        self._size = 0
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._kept.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._transport.set_protocol(protocol)
+
+
 class _BoundedProtocol(H11Protocol):
     """uvicorn's protocol with the two bounds it lacks: a client sends a whole request in time, and takes its answer.
 
@@ -158,7 +215,7 @@ class _BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        super().connection_made(transport)
+        super().connection_made(_Gathering(transport, self.loop))
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate is not None:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -233,6 +234,7 @@ def _used(node: Node, known: Credential, address: str, now: Instant) -> Credenti
     return used
 
 
+@lru_cache(4_096)
 def network_of(address: str) -> str:
     """Return the /24 or /48 that an address is in; nothing for what is no address."""
     try:

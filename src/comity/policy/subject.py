@@ -6,6 +6,7 @@ Rules: `Facts` holds all that a decision may know of a statement, so that one an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from comity.canon import AccordId, OfficeId, PartyId, party_id, slug
 from comity.errors import Malformed
@@ -80,6 +81,7 @@ class Audience:
         return f"{self.office}/{self.person}" if self.person else str(self.office)
 
 
+@lru_cache(4_096)
 def parse_audience(text: str) -> tuple[OfficeRef, str, str]:
     """Split an audience's name into office, person and correspondent. Raises `Malformed`."""
     base, tilde, correspondent = text.partition("~")

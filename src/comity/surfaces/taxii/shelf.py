@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -73,6 +74,7 @@ def _alias(kind: str, name: str) -> str:
     return f"{kind}-{name.lower().replace('+', '-')}"
 
 
+@lru_cache(4_096)
 def _shelf(office: str, kind: str, name: str, alias: str, title: str, *, write: bool = False) -> Shelf:
     digest = hashlib.sha256(f"comity taxii {office} {kind} {name}".encode()).digest()
     shown = taxii.Collection(
