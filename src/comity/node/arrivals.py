@@ -16,12 +16,13 @@ from comity.acts import Span
 from comity.areas import intel
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Malformed, NotFound, Refused, Theirs, Unverified
+from comity.formats.stix.personal import holds_account
 from comity.node import books, folding, questions, witness
 from comity.node.accords import Accords
 from comity.node.folding import Taken
 from comity.node.node import Node, note
 from comity.node.ports import Log, NewEntry, Unit, position
-from comity.statement import INTEL_EVIDENCE, INTEL_RELAY, MEDIA_TYPE, Header, Marking, cut, is_act, join
+from comity.statement import INTEL_EVIDENCE, INTEL_OBJECT, INTEL_RELAY, MEDIA_TYPE, Header, Marking, cut, is_act, join
 from comity.sync import Head, Opened
 from comity.tlog import leaf, proof
 from comity.tlog.errors import TlogError
@@ -155,9 +156,13 @@ class Arrivals:
                 verdict = self._relay_verdict(unit, header, entry.body)
             if verdict is None and header.kind in intel.ASKING:
                 verdict = questions.verdict(self._node, unit, log, index, entry.commitment, header, entry.body)
+            evidence = join(entry.header, entry.body)
+            if verdict is None and intel.kind_of(header) == INTEL_OBJECT and holds_account(_object(header, entry.body)):
+                verdict = Refused(f"{log.origin}#{index}: somebody's account is no intelligence, and is not taken")
+                evidence = entry.header  # what was refused for that is not kept as evidence of it
             if verdict is not None:
                 refused += 1
-                self.quarantine(unit, log.party, verdict, join(entry.header, entry.body))
+                self.quarantine(unit, log.party, verdict, evidence)
                 new.append(NewEntry(entry.commitment, Held.WITHHELD, None, None, None))
                 continue
             new.append(NewEntry(entry.commitment, Held.PAYLOAD, entry.header, entry.salt, entry.body))
@@ -262,3 +267,11 @@ def wider(outer: Marking, inner: Marking) -> bool:
         or (outer.onward and not inner.onward)
         or (bool(inner.to) and (not outer.to or not set(outer.to) <= set(inner.to)))
     )
+
+
+def _object(header: Header, body: bytes) -> bytes:
+    """Return the object that a statement or a relay carries."""
+    if header.kind != INTEL_RELAY:
+        return body
+    payload = body[body.find(b"\n") + 1 :]
+    return payload[payload.find(b"\n") + 1 :]

@@ -32,7 +32,7 @@ from comity.limits import (
     STATEMENT_BYTES_MAX,
     STATEMENT_HEADER_BYTES_MAX,
 )
-from comity.node import books, folding
+from comity.node import books, evidence, folding
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
@@ -204,6 +204,9 @@ def _batch(
 ) -> None:
     headers = _Headers(node, actor, origin)
     good = _good(batch, answers, headers, done)
+    accounts = [one for one in good if one.facts.flags & intel.PERSONAL]
+    good = [one for one in good if not one.facts.flags & intel.PERSONAL]
+    _seal(node, actor, origin, accounts, done)
     if not good:
         return
     if done.dry:
@@ -253,6 +256,22 @@ def _fitting(data: bytes, facts: Facts, headers: _Headers) -> Facts | Refusal:
         return facts
     reason = f"{size} bytes with its header are over STATEMENT_BYTES_MAX ({STATEMENT_BYTES_MAX})"
     return refusal("too-large", reason, ident=f"{intel.type_name(facts.type)}--{UUID(bytes=facts.uuid)}")
+
+
+def _seal(node: Node, actor: Actor, origin: Source, accounts: Sequence[_Good], done: Ingested) -> None:
+    """Keep personal accounts as sealed evidence, once each, and say so: they are no intelligence."""
+    for one in accounts:
+        ident = f"{intel.type_name(one.facts.type)}--{UUID(bytes=one.facts.uuid)}"
+        done.lose(loss(ident, Outcome.SEALED, "account", "somebody's account: sealed evidence, `comity evidence list`"))
+    if done.dry or not accounts:
+        return
+    header = statement.encode_header(evidence.header(actor.office_id, origin.name, node.now()))
+    with node.writing() as unit:
+        for one in accounts:
+            digest = sha256(one.data).hexdigest()
+            if not evidence.is_kept(unit, actor.office_id, digest):
+                at = books.state(node, unit, books.home_origin(node, unit), 0, [books.Draft(header, one.data)])
+                evidence.keep(unit, actor.office_id, digest, at, origin.name, node.now())
 
 
 def _write(node: Node, unit: Unit, headers: _Headers, fresh: Sequence[_Good]) -> None:

@@ -26,7 +26,7 @@ from comity.node.node import Node
 from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
 from comity.node.releases import Class, Releases
 from comity.policy import Release
-from comity.statement import Header, Marking
+from comity.statement import INTEL_EVIDENCE, Header, Marking
 from comity.vocab import Held
 
 _confidence_of: Final = intel.confidence_of
@@ -239,6 +239,7 @@ class Queries:
         standing = msgspec.json.decode(unit.entries.standing(standing_id), type=Standing)
         # A retracted statement still shows, as retracted: who acted on it must learn that.
         readable = judged is None or bool(judged.released) or _only_retracted(judged.decisions)
+        readable = readable and header.kind != INTEL_EVIDENCE  # its office reads it with a reason (`evidence`)
         author, office = _author(log, header)
         lapses = (judged.lapses or 0) if judged else 0
         if lapses and (not self._lapse or lapses < self._lapse):

@@ -65,6 +65,7 @@ SIGHTING: Final = View(
 VERDICTS: Final = (Verdict.SEEN, Verdict.FALSE_POSITIVE, Verdict.EXPIRED)  # append only
 REVOKED: Final = 1
 CUSTOM: Final = 2
+PERSONAL: Final = 4  # somebody's account: it is sealed, and never has a row
 CONFIDENCE_SHIFT: Final = 8  # above the flags: the producer's confidence from 0 to 100, and one; 0 where it gave none
 
 STIX_TYPES: Final = (

@@ -16,7 +16,7 @@ from comity import canon
 from comity.areas.intel import attachments
 from comity.areas.intel.attachments import ATTACHMENT
 from comity.areas.intel.bodies import Sighting
-from comity.areas.intel.columns import OBJECT, OBSERVABLE, SIGHTING, STATED, VERDICTS, object_number
+from comity.areas.intel.columns import OBJECT, OBSERVABLE, PERSONAL, SIGHTING, STATED, VERDICTS, object_number
 from comity.areas.intel.edges import EDGE, edge_rows
 from comity.areas.intel.interests import INTEREST, read_interest
 from comity.areas.intel.objects import Facts, check_many
@@ -132,6 +132,8 @@ def _small(folded: Folded, item: Item) -> None:
 def rows(folded: Folded, position: int, facts: Facts, data: bytes) -> None:
     """Add the rows of one checked object, whose bytes are `data`."""
     uuid, code, modified, until, flags, _, keys, _, edges = facts
+    if flags & PERSONAL:  # sealed, whoever states it as what
+        return
     folded.objects.append((position, uuid, code, modified, until, flags))
     number = object_number(uuid)
     folded.stated.append((position, number, modified))

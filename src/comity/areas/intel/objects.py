@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from comity.areas.intel.columns import CONFIDENCE_SHIFT, CUSTOM, REVOKED, type_code
+from comity.areas.intel.columns import CONFIDENCE_SHIFT, CUSTOM, PERSONAL, REVOKED, type_code
 from comity.formats import observables
 from comity.formats.stix import check
 from comity.formats.stix.edges import Edge
@@ -42,7 +42,10 @@ def facts_of(checked: check.Checked) -> Facts:
         type_code(checked.type),
         checked.modified,
         checked.valid_until,
-        REVOKED * checked.revoked | CUSTOM * checked.custom | (checked.confidence + 1) << CONFIDENCE_SHIFT,
+        REVOKED * checked.revoked
+        | CUSTOM * checked.custom
+        | PERSONAL * checked.personal
+        | (checked.confidence + 1) << CONFIDENCE_SHIFT,
         checked.tlp,
         tuple([key(observable) for observable in checked.observables]),
         checked.note,

@@ -84,14 +84,6 @@ def comparisons(text: str) -> tuple[str, list[Pair]] | None:
     return word, pairs
 
 
-def is_personal(text: str) -> bool:
-    """Whether a pattern tests an account or a person's name. Raises `Malformed` for what is no pattern."""
-    return any(
-        one.path.type == "user-account" or "user_ref" in one.path.text() or "display_name" in one.path.steps
-        for one in pattern.comparisons(pattern.parse_pattern(text))
-    )
-
-
 def together(pairs: Sequence[Pair], hint: str) -> Typed | None:
     """Return the one attribute that all these values are, by the type that is hinted or by their places."""
     places = [place for place, _ in pairs]

@@ -17,6 +17,7 @@ from comity.formats.misp.reverse import Typed
 from comity.formats.misp.sheet import Entry, Sheet, Tree, labelled, labels_of
 from comity.formats.misp.types import ROWS, Fate
 from comity.formats.stix.check import TLP_MARKINGS
+from comity.formats.stix.personal import is_personal
 from comity.vocab import Tlp
 
 _DISTRIBUTIONS: Final = {Tlp.CLEAR: 3, Tlp.GREEN: 2, Tlp.AMBER: 1, Tlp.AMBER_STRICT: 0, Tlp.RED: 0}
@@ -76,7 +77,7 @@ def indicator(sheet: Sheet, tree: Tree) -> None:
         return
     try:
         found = reverse.comparisons(text)
-        personal = any(word in text for word in _PERSONAL) and reverse.is_personal(text)
+        personal = any(word in text for word in _PERSONAL) and is_personal(text)
     except Malformed as error:
         sheet.lose(tree["id"], Outcome.REFUSED, "pattern", str(error))
         return

@@ -21,6 +21,7 @@ from comity.errors import Malformed
 from comity.formats.observables import Observable
 from comity.formats.stix import edges, observe, schemas, strict
 from comity.formats.stix.edges import Edge
+from comity.formats.stix.personal import is_account
 from comity.formats.stix.report import Refusal, refusal
 from comity.formats.stix.schemas import Kind
 from comity.formats.stix.strict import Tree
@@ -48,6 +49,7 @@ class Checked(msgspec.Struct, frozen=True, gc=False):
     note: str  # what keeps it from being found by value, see `observe`
     confidence: int = -1  # from 0 to 100; -1 where its producer gave none
     edges: tuple[Edge, ...] = ()
+    personal: bool = False  # it is, holds or tests somebody's account
 
 
 TLP_MARKINGS: Final = {
@@ -221,6 +223,7 @@ def _checked(tree: Tree, kind: Kind) -> Checked:
         note,
         confidence if type(confidence) is int and 0 <= confidence <= CONFIDENCE_MAX else -1,
         () if is_indicator else edges.of_object(tree),  # an indicator has no references, and most objects are one
+        is_account(tree),
     )
 
 

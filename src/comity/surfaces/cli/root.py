@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "score": (f"{_AT}decay:score", "What a value is still worth, and how that came to be."),
     "decay": (f"{_AT}decay:decay", "How confidence wears off with time, by kind of value."),
     "sighting": (f"{_AT}intel:sighting", "Put on record that a value or object was seen, or not."),
+    "evidence": (f"{_AT}evidence:evidence", "Personal accounts that came with intelligence: sealed."),
     "attachment": (f"{_AT}attachment:attachment", "Samples and documents: encrypted, never opened here."),
     "opinion": (f"{_AT}intel:opinion", "Say what your office thinks of an object."),
     "note": (f"{_AT}intel:note", "Note something about objects."),

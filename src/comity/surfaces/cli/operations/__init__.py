@@ -19,6 +19,7 @@ SUBJECTS: Final = (
     "intel",
     "decay",
     "attachment",
+    "evidence",
     "correlating",
     "graph",
     "collection",
