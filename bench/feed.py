@@ -18,6 +18,7 @@ WINDOW = 100  # indicators in one chunk of a bundle: about 64 kB
 PLACES = 131_072  # addresses in 198.18.0.0/15
 HEAD = b'{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000006","objects":['
 GREEN = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"
+CAMPAIGN = "网络钓鱼活动"  # said of every hundredth: a campaign of phishing
 WORDS = [
     "Payload dropped by the loader seen in the wave of invoices",
     "Second stage fetched over HTTPS from a compromised shop",
@@ -50,22 +51,25 @@ PATTERNS = (
 
 
 class Feed:
-    """Indicators one after another."""
+    """Indicators one after another, numbered from `start` in steps: with a step of 4 all are of one kind."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, *, start: int = 0, step: int = 1) -> None:
         self.chance = random.Random(seed)
+        self.numbers = start, step
         self.bytes = 0
 
     def objects(self, count: int) -> Iterator[bytes]:
         """Yield indicators of about 650 bytes."""
         creators = [UUID(int=self.chance.getrandbits(128), version=4) for _ in range(20)]
-        for number in range(count):
+        start, step = self.numbers
+        for number in range(start, start + count * step, step):
             pick = self.chance.getrandbits(128)
             made = self._moment(number, pick)
+            text = f"{WORDS[pick % 4]}, campaign {pick % 50}{CAMPAIGN if pick % 100 == 0 else ''}"
             data = (
                 f'{{"type":"indicator","spec_version":"2.1","id":"indicator--{UUID(int=pick, version=4)}",'
                 f'"created_by_ref":"identity--{creators[pick % 20]}","created":"{made}","modified":"{made}",'
-                f'"name":"Indicator {number}","description":"{WORDS[pick % 4]}, campaign {pick % 50}",'
+                f'"name":"Indicator {number}","description":"{text}",'
                 f'"indicator_types":["malicious-activity"],"pattern":"{PATTERNS[number % 4] % value(number)}",'
                 f'"pattern_type":"stix","pattern_version":"2.1","valid_from":"{made}",'
                 f'"valid_until":"2027-{1 + pick % 12:02}-01T00:00:00Z","labels":["c2"],"confidence":{pick % 100},'

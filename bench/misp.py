@@ -91,11 +91,11 @@ def attribute(picks: random.Random, number: int, kind: str, value: str, **change
     return made | changes
 
 
-def event(count: int) -> bytes:
-    """Return an event of so many attributes, those of its objects among them."""
-    picks = random.Random(1)
+def event(count: int, event: int = 0) -> bytes:
+    """Return an event of so many attributes, those of its objects among them; each event has others."""
+    picks = random.Random(1 + event)
     alone, objects = [], []
-    for number in range(count):
+    for number in range(event * count, event * count + count):
         if number % 20 >= 3:
             alone.append(attribute(picks, number, *_value(number)))
         elif number % 20 == 0:
@@ -116,7 +116,7 @@ def event(count: int) -> bytes:
             }
             objects.append(made | {"timestamp": "1700000000", "distribution": "5", "Attribute": inner})
     tree: dict[str, Any] = {
-        "uuid": EVENT,
+        "uuid": EVENT if not event else str(UUID(int=picks.getrandbits(128), version=4)),
         "info": "Phishing against Arcadia",
         "date": "2026-01-01",
         "timestamp": "1700000000",

@@ -4,7 +4,8 @@
 
 Speed: reports of plain English with one value in about 2,000 characters, as published ones have, on one core, beside
 the calibration of the same run; and a list of nothing but values. Quality: recall and precision over the labelled
-texts in tests/formats/labelled. `--peers` names the Python of an environment with `ioc-finder` and `iocsearcher`; both
+texts in tests/formats/labelled, which the scan was written with, and over those in tests/formats/unseen, which were
+labelled before it read them. `--peers` names the Python of an environment with `ioc-finder` and `iocsearcher`; both
 read the same texts, with all their kinds asked for, and are judged twice: over all labels, and over those kinds only
 that they look for. They do not know the reserved domain `example`, so whoever is compared reads the texts with `com`
 in its place.
@@ -28,7 +29,8 @@ from comity.formats.observables import normal, refang
 from comity.formats.text.read import read
 from comity.formats.text.scan import scan
 
-LABELLED = Path(__file__).resolve().parents[1] / "tests" / "formats" / "labelled"
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "formats"
+LABELLED, UNSEEN = FOLDER / "labelled", FOLDER / "unseen"
 WORDS = """
     the attackers then moved laterally with stolen credentials and deployed a loader that contacted its command server
     over HTTPS. In March we observed activity of the group, which is known for this (see below) and network-level
@@ -106,9 +108,9 @@ class Quality(NamedTuple):
     recall: float
 
 
-def labelled() -> Iterator[Labelled]:
-    """Yield the labelled texts; README.md beside them has the format."""
-    for path in sorted(LABELLED.glob("*.txt")):
+def labelled(folder: Path = LABELLED) -> Iterator[Labelled]:
+    """Yield the labelled texts of a folder; README.md beside them has the format."""
+    for path in sorted(folder.glob("*.txt")):
         for record in path.read_text("utf-8").split("=== ")[1:]:
             name, _, rest = record.partition("\n")
             text, _, labels = rest.rpartition("---\n")
@@ -195,25 +197,31 @@ def measure(report: Report, megabytes: float) -> None:
 
 
 def compare(report: Report, python: str) -> None:
-    texts = list(labelled())
-    mine = quality([ours(one.text) for one in texts], texts)
-    report.figure("comity: precision, percent", mine.precision * 100)
-    report.figure("comity: recall, percent", mine.recall * 100)
-    if not python:
-        return
-    texts = [with_com(one) for one in texts]
-    found = [ours(one.text) for one in texts]
+    for name, folder in (("tuned on", LABELLED), ("unseen", UNSEEN)):
+        texts = list(labelled(folder))
+        told(report, f"{name}, all kinds, comity", quality([ours(one.text) for one in texts], texts))
+        if python:
+            beside(report, name, python, [with_com(one) for one in texts])
     sample = report_text(PEER_CHARS)
+    for peer in ASK if python else ():
+        _, seconds = ask(python, peer, [sample])
+        report.rate(f"{peer}: bytes of plain reports", Rate(len(sample) / seconds, len(sample) / seconds))
+
+
+def beside(report: Report, name: str, python: str, texts: list[Labelled]) -> None:
+    """Judge the peers on some texts, and the scan once more over the kinds that each peer looks for."""
+    found = [ours(one.text) for one in texts]
     for peer in ASK:
         answers, _ = ask(python, peer, [one.text for one in texts])
         pairs = [theirs(peer, answer) for answer in answers]
-        _, seconds = ask(python, peer, [sample])
-        report.rate(f"{peer}: bytes of plain reports", Rate(len(sample) / seconds, len(sample) / seconds))
-        for what, kinds in (("all kinds", None), (f"kinds of {peer}", KINDS[peer])):
-            for name, judged in ((peer, pairs), ("comity", found)):
-                measured = quality(judged, texts, kinds)
-                report.figure(f"{what}, {name}: precision", measured.precision * 100)
-                report.figure(f"{what}, {name}: recall", measured.recall * 100)
+        told(report, f"{name}, all kinds, {peer}", quality(pairs, texts))
+        for who, judged in ((peer, pairs), ("comity", found)):
+            told(report, f"{name}, kinds of {peer}, {who}", quality(judged, texts, KINDS[peer]))
+
+
+def told(report: Report, name: str, reached: Quality) -> None:
+    report.figure(f"{name}: precision", reached.precision * 100)
+    report.figure(f"{name}: recall", reached.recall * 100)
 
 
 def main() -> int:
@@ -222,7 +230,10 @@ def main() -> int:
     parser.add_argument("--peers", default="", help="the Python of an environment with ioc-finder and iocsearcher")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    report = Report(f"{options.megabytes:g} MB of text, {len(list(labelled()))} labelled texts", calibrate())
+    report = Report(
+        f"{options.megabytes:g} MB of text, {len(list(labelled()))} and {len(list(labelled(UNSEEN)))} labelled texts",
+        calibrate(),
+    )
     began = time.perf_counter()
     measure(report, options.megabytes)
     compare(report, options.peers)

@@ -51,11 +51,12 @@ _SEPARATOR = r"[\[({]?:[\])}]?[\[({]?(?://|\\\\|\\/\\/)[\])}]?|[\[({]?:/[\])}]/"
 _USER = r"[A-Za-z0-9._~!$&*+=%-]{1,64}(?::[A-Za-z0-9._~!$&*+=%-]{0,64})?@"
 _PORT = r"(?:\[?:\]?[0-9]{1,5}(?![0-9]))?"
 # Spaces end an address; so do quotation marks, brackets of markup and the marks of sentences of East Asia.
-_TAIL = r"(?:\[?[/?#]\]?|\\/)[^\s<>\"“”„«»‹›「」『』（）【】《》，。；：、！？|^`\x00-\x1f\x7f" + UNSPACED + r"]*+"
+_EASTERN = "「」『』（）【】《》，。；：、！？"
+_TAIL = rf"(?:\[?[/?#]\]?|\\/)[^\s<>\"“”„«»‹›{_EASTERN}|^`\x00-\x1f\x7f{UNSPACED}]*+"
 
 _HIVE = r"HKEY_[A-Z_]{4,30}|HK(?:LM|CU|CR|U|CC)"
-_PART = r"[^\\/:*?\"<>|\s,;]"
-_WORD = rf"(?!HK|[A-Za-z]:){_PART}{{1,80}}+"
+_PART = rf"[^\\/:*?\"<>|\s,;{_EASTERN}]"
+_WORD = rf"(?!HK|[A-Za-z]:|%){_PART}{{1,80}}+"
 # One more part of a path. A part with spaces is taken where another part follows: what else would end it?
 _STEP = rf"\\{{1,2}}(?:{_WORD}(?:[ ]{_WORD}){{1,4}}(?=\\)|{_PART}{{1,255}}+)"
 _ROOTS = (
@@ -106,7 +107,7 @@ VALUE: Final = re.compile(
     rf"(?![{_WORDLY}]|-[A-Za-z]|\.[0-9a-z]))"
     rf"|(?P<ipv6>(?<![{_WORDLY}:.])(?P<groups>{_GROUPS}(?:{DOT}{_OCTET}(?:{DOT}{_OCTET}){{2}})?)"
     rf"(?:\[?/\]?(?P<bits>[0-9]{{1,3}})(?![{_WORDLY}]|\.[{_WORDLY}]))?(?![{_WORDLY}]))"
-    rf"|(?P<host>(?<![{LETTERS}]){_HOST})"
+    rf"|(?P<host>(?:(?<![{LETTERS}])|(?<=[{UNSPACED}])(?=[0-9A-Za-z])){_HOST})"
 )
 """A value at a place; the name of the group is what it seems to be."""
 
@@ -126,13 +127,15 @@ second, where a pattern takes a twentieth of that."""
 OTHER_FINGERPRINT: Final = re.compile(
     r"(?:ja[34]s?h?|imp[- ]?hash|authenti[- ]?hash|rich[- ]?(?:pe[- ]?)?hash|telfhash|favicon|commit|revision|etag"
     r"|nonce|session|api[- ]?key|token|salt|guid|uuid|build[- ]?id)s?"
-    r"(?:[ _-]?(?:hash|id|digest|sum|fingerprint))?[ \t:=\"'`(\[|,]{1,6}\Z",
+    r"(?:[ _-]?(?:hash|id|digest|sum|fingerprint)|\" ?: ?\{ ?\"hash)?[ \t:=\"'`(\[|,]{1,6}\Z",
     re.IGNORECASE,
 )
 # Words in front of four numbers that are a version, or an identifier of another kind.
 VERSION: Final = re.compile(
-    r"(?:\b(?:versions?|versión|versão|wersja|версия|версии|ver|vers|v|release|build|firmware|update|patch|revision|oid"
-    r"|section|chapter|clause|rfc)\b[ \t:=#\"'.(]{0,4}|(?-i:[a-z])/|版本[:： ]?)\Z",
+    r"(?:\b(?:versi(?:ons?|one|on[ei]n|unea|e|i|o)|versión|versão|verzió|verze|verzij[ae]|wersj[aię]|верси[яи]|версія"
+    r"|верзија|έκδοσης?|sürümü?|phiên bản|إصدار|الإصدار|نسخه|نسخهٔ|גרסה|संस्करण|ver|vers|v|release|build|firmware|update"
+    r"|patch|revision|oid|sections?|chapters?|clauses?|rfc)\b[ \t:=#\"'.(]{0,4}|(?-i:[a-z])/"
+    r"|(?:版本|バージョン|버전|เวอร์ชัน|รุ่น)[:： ]?|CEF:[01](?:\|[^|\n]{1,16}){2}\|)\Z",
     re.IGNORECASE,
 )
 

@@ -32,6 +32,8 @@ _NOT_NUMBERS: Final = frozenset("1 2 3 4 400".split())  # AS2 and AS4 are protoc
 _YEARS: Final = range(1900, 2100)
 _DOT_SPACED: Final = re.compile(r" (?:dot|DOT) ")
 _JOINED: Final = re.compile(rf"[{forms.UNSPACED}](?=[0-9A-Za-z])")
+# A path that a word of a script without spaces is joined to: that begins behind the suffix.
+_GLUED: Final = re.compile(rf"\\[^\\{forms.UNSPACED}]*\.[A-Za-z0-9]{{2,4}}(?=[{forms.UNSPACED}][^\\.]*+\Z)")
 _AT_NEXT: Final = re.compile(r"@|[\[({<](?:@|[aA][tT])[\])}>]")
 _FULL_STOP: Final = re.compile(r"[。｡](?=[^。｡]*\Z)")
 _WIDE: Final = re.compile(r"[。．｡․]")
@@ -200,6 +202,8 @@ def _path(kind: str, found: re.Match[str], text: str) -> Judged:
             and not any(mark in inside for mark in (" -", " /", " --", '"', "*", "|", "<"))
         ):
             end = quoted
+    glued = _GLUED.search(text, start, end)
+    end = glued.end() if glued else end
     while end > start and text[end - 1] in ".,;:)]}'\"!?*`=":
         if text[end - 1] in ")]}" and text.count(forms.CLOSERS[text[end - 1]], start, end) >= text.count(
             text[end - 1], start, end
