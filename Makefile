@@ -33,7 +33,7 @@ soak: $(VENV)/.dev  ## the long tests: many nodes, many statements, every fault
 	@$(BIN)/pytest -q -rfEs -n $(WORKERS) -m soak
 
 bench: $(VENV)/.dev  ## measure, beside a calibration made in the same run
-	@for name in tlog stix store author ingest lookup sync idle misp text sensors warninglists retract; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+	@for name in tlog stix store author ingest lookup sync idle misp text sensors warninglists retract intel; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 lint: $(VENV)/.dev  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check --quiet .
