@@ -132,9 +132,9 @@ OTHER_FINGERPRINT: Final = re.compile(
 )
 # Words in front of four numbers that are a version, or an identifier of another kind.
 VERSION: Final = re.compile(
-    r"(?:\b(?:versi(?:ons?|one|on[ei]n|unea|e|i|o)|versión|versão|verzió|verze|verzij[ae]|wersj[aię]|верси[яи]|версія"
-    r"|верзија|έκδοσης?|sürümü?|phiên bản|إصدار|الإصدار|نسخه|نسخهٔ|גרסה|संस्करण|ver|vers|v|release|build|firmware|update"
-    r"|patch|revision|oid|sections?|chapters?|clauses?|rfc)\b[ \t:=#\"'.(]{0,4}|(?-i:[a-z])/"
+    r"(?:\b(?:versi(?:ons?|one|on[ei]n|unea|e|i|o)|versión|versão|verzió|verze|verzij[ae]|wersj[aię]|верси[яи]"
+    r"|версія|верзија|έκδοσης?|sürümü?|phiên bản|إصدار|الإصدار|نسخه|نسخهٔ|גרסה|संस्करण|ver|vers|v|release|build"
+    r"|firmware|update|patch|revision|oid|sections?|chapters?|clauses?|rfc)\b[ \t:=#\"'.(]{0,4}|(?-i:[a-z])/"
     r"|(?:版本|バージョン|버전|เวอร์ชัน|รุ่น)[:： ]?|CEF:[01](?:\|[^|\n]{1,16}){2}\|)\Z",
     re.IGNORECASE,
 )
