@@ -158,6 +158,10 @@ FEED_CHANGES_MAX: Final = 250_000  # changes kept of one list, 35 bytes each on 
 FEED_EDITIONS_MAX: Final = 1_000  # editions of one list that it goes on from: one a minute for 16 hours
 FEED_SORT_MEMBERS: Final = 65_536  # members of a list sorted in memory together, 60 bytes each
 ATTACHMENT_BYTES_MAX: Final = 67_108_864  # bytes of one attachment: samples and reports have some megabytes
+MISP_DATA_BYTES_MAX: Final = 268_435_456  # bytes of files in one MISP input: 1 kB of ZIP may hold 1 MB
+MISP_SAMPLE_BYTES_MAX: Final = (
+    16_777_216  # bytes of a sample's ZIP that is undone: 11 s, for its old cipher goes byte by byte
+)
 ATTACHMENT_PART_BYTES: Final = 524_288  # bytes of one part: half of what a statement may have
 ATTACHMENT_NAME_CHARS_MAX: Final = 255  # characters of its name: what file systems take
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import json
+import zipfile
 from pathlib import Path
 
 import pyzipper
 
+from comity.errors import Misuse
+from comity.formats.misp.files import wrapped
 from tests.cli.conftest import Party
 
 DATA = b"MZ\x90\x00 a sample that nothing runs\n" * 40_000
@@ -67,3 +73,62 @@ def test_what_is_none_is_said_to_be_none(alone: Party, report: Path, tmp_path: P
     first = alone.ask("lookup", "hugesoft.org")["answers"][0]["found"][0]["witnesses"][0]["statement"]
     assert "no attachment" in alone("attachment", "get", first, "--out", tmp_path / "x", code=66).err
     alone("attachment", "list", "0" * 64, code=1)
+
+
+def misp(tmp_path: Path, **changes: object) -> Path:
+    """Return a file with a MISP event that carries a sample and a document."""
+    sample = {"uuid": "5b773e07-e694-458b-b99c-27f30a016220", "type": "malware-sample", "to_ids": True}
+    sample |= {"value": f"a.exe|{hashlib.md5(DATA).hexdigest()}", "category": "Payload delivery"}
+    sample |= {"data": base64.b64encode(wrapped(DATA, "a.exe")).decode(), "timestamp": "1600000000"}
+    document = {"uuid": "5b773e07-e694-458b-b99c-27f30a016221", "type": "attachment", "value": "report.pdf"}
+    document |= {"data": base64.b64encode(b"%PDF-1.7").decode(), "category": "External analysis", "to_ids": False}
+    event = {"uuid": "5b773e07-e694-458b-b99c-27f30a016219", "info": "Lures", "date": "2020-09-13"}
+    event |= {"timestamp": "1600000000", "Attribute": [sample, {**document, "timestamp": "1600000000", **changes}]}
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"Event": event}))
+    return path
+
+
+def test_files_inside_a_misp_event_are_kept_found_and_known_again(alone: Party, tmp_path: Path) -> None:
+    event = misp(tmp_path)
+    would = alone.ask("ingest", event, "--source", "peer", "--tlp", "GREEN", "--dry-run")
+    assert (would["attached"], would["attached_known"]) == (2, 0)
+    assert alone.ask("attachment", "list", code=1)["attachments"] == []
+    done = alone.ask("ingest", event, "--source", "peer", "--tlp", "GREEN")
+    assert (done["attached"], done["lost"]) == (2, would["lost"])
+    (found,) = alone.ask("attachment", "list", hashlib.sha256(DATA).hexdigest())["attachments"]
+    assert (found["name"], found["size"], found["source"], found["marking"]) == (
+        "a.exe", len(DATA), "peer", done["marking"]
+    )  # fmt: skip
+    (about, report) = found["about"]
+    assert (about.partition("--")[0], report.partition("--")[0]) == ("indicator", "report")
+    alone("show", about)
+    for how in ("--dry-run", "--no-onward"):
+        again = alone("ingest", event, "--source", "peer", "--tlp", "GREEN", how)
+        assert "0 " in again.out
+        assert "2 known already (`comity attachment list`)" in again.out
+    assert len(alone.ask("attachment", "list")["attachments"]) == 2
+    for path in alone.home.rglob("*"):
+        assert not path.is_file() or DATA[:48] not in path.read_bytes()
+
+
+def test_a_misp_export_carries_what_was_asked_for_and_may_go(alone: Party, tmp_path: Path) -> None:
+    alone("ingest", misp(tmp_path, Tag=[{"name": "tlp:red"}]), "--source", "peer", "--tlp", "CLEAR", "--pap", "CLEAR")
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    to, out = f"{alone.name}/csirt~grid", tmp_path / "out.json"
+
+    def exported(*more: str) -> list[dict[str, str]]:
+        alone("export", "--to", to, "--source", "peer", "--format", "misp", "--out", out, *more)
+        attributes: list[dict[str, str]] = json.loads(out.read_text())["Event"]["Attribute"]
+        return attributes
+
+    assert all("data" not in one for one in exported())
+    (sample,) = exported("--attachments")
+    assert (sample["type"], sample["uuid"]) == ("malware-sample", "5b773e07-e694-458b-b99c-27f30a016220")
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(sample["data"]))) as archive:
+        assert archive.read(archive.namelist()[0], pwd=b"infected") == DATA
+    said = alone("export", "--to", to, "--source", "peer", "--attachments", "--out", out, code=Misuse.exit_code)
+    assert "stix has no place for attachments" in said.err
+    (found,) = alone.ask("attachment", "list", hashlib.sha256(DATA).hexdigest())["attachments"]
+    alone("erase", found["statement"], "--basis", "a court order")
+    assert all("data" not in one for one in exported("--attachments"))

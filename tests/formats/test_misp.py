@@ -142,10 +142,10 @@ def test_an_unknown_type_is_kept_as_a_note_and_said() -> None:
     assert rules(losses) == [("changed", "attribute-type")]
 
 
-def test_bytes_stay_in_the_original_while_name_and_hash_are_made() -> None:
+def test_a_broken_sample_costs_neither_its_name_nor_its_hash() -> None:
     objects, losses = of_event(attribute("malware-sample", f"a.exe|{MD5}", data="UEsDBA=="))
     assert only(objects, "indicator")["pattern"] == f"[file:name = 'a.exe' AND file:hashes.MD5 = '{MD5}']"
-    assert rules(losses) == [("unmapped", "attachment")]
+    assert rules(losses) == [("changed", "sample-wrapped")]
 
 
 def test_a_person_is_sealed_and_nothing_of_the_value_gets_out() -> None:

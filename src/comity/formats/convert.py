@@ -62,6 +62,17 @@ class Made(NamedTuple):
     timeless: bool = False  # its times are the import's, not the input's
 
 
+class Attached(NamedTuple):
+    """A file that an input carries inside: kept as an attachment, never opened."""
+
+    data: bytes
+    name: str
+    about: tuple[str, ...]  # STIX ids of what was made of the place it stood at
+    where: str
+    tlp: Tlp | None = None  # None: the source's default decides
+    note: str = ""
+
+
 class Context(NamedTuple):
     """What a reader is told: whose ids, and the moment of the import."""
 
@@ -70,7 +81,7 @@ class Context(NamedTuple):
     creator: str = ""  # a STIX identity id for `created_by_ref` of what names no creator of its own
 
 
-Reader = Callable[[Iterable[bytes], Context], Iterator[Made | Loss]]
+Reader = Callable[[Iterable[bytes], Context], Iterator[Made | Loss | Attached]]
 """Reads one input, given in chunks of any size. Raises nothing for what its bytes hold: that is a `Loss`."""
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from comity.errors import Misuse
 from comity.formats import csaf, iodef, openioc
-from comity.formats.convert import Loss, Made, Reader
+from comity.formats.convert import Attached, Loss, Made, Reader
 from comity.formats.mail.reading import read as read_mail
 from comity.formats.misp.read import read as read_misp
 from comity.formats.rules import sigma, suricata, yara
@@ -36,7 +36,7 @@ class Form(NamedTuple):
 
     what: str  # in a few words
     suffixes: tuple[str, ...]  # of files that a directory is searched for
-    read: Callable[..., Iterator[Made | Loss]] | None  # a `convert.Reader`; None for STIX 2.1
+    read: Callable[..., Iterator[Made | Loss | Attached]] | None  # a `convert.Reader`; None for STIX 2.1
 
 
 FORMS: Final[Mapping[str, Form]] = {

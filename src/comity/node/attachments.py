@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 from comity import canon, statement
 from comity.areas.intel import attachments as area
 from comity.areas.intel.attachments import ATTACHMENT, MANIFEST_MEDIA, PART_MEDIA, Attachment
-from comity.areas.intel.columns import OBJECT
+from comity.areas.intel.columns import OBJECT, object_key, object_number
 from comity.errors import ComityError, Malformed, NotFound, Theirs, TooLarge
+from comity.formats import observables
+from comity.formats.observables import Observable
 from comity.limits import ATTACHMENT_BYTES_MAX, ATTACHMENT_PART_BYTES
 from comity.node import acting, books
 from comity.node.actor import Actor
@@ -26,6 +28,7 @@ from comity.statement import INTEL_ATTACHMENT, INTEL_PART, INTEL_RELAY, Header, 
 from comity.vocab import Held
 
 LISTED_MAX: Final = 10_000
+CHUNK: Final = 4_096  # objects looked at in one step
 
 
 class Kept(NamedTuple):
@@ -87,6 +90,25 @@ def add(node: Node, actor: Actor, chunks: Iterable[bytes], offered: Offered) -> 
         if places:
             acting.erase(actor, node, places, "not kept", "the attachment was not taken in whole")
         raise
+
+
+def holds(node: Node, unit: Unit, office: str, offered: Offered, data: bytes) -> bool:
+    """Say whether an office took these bytes in from this source before, under this name and about these objects."""
+    key = observables.key(Observable("sha256", hashlib.sha256(data).hexdigest()))
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", [key])
+    for at, _, is_part in rows:
+        log = unit.logs.get(place(at)[0])
+        if is_part or not log.own or canon.parse_origin(log.origin)[1] is not None:
+            continue
+        try:
+            header, body = _opened(node, unit, at)
+            found = area.read_manifest(header, body)
+        except (NotFound, Theirs):
+            continue
+        same = (header.office, header.source, found.name) == (office, offered.source, offered.name)
+        if same and set(offered.about) <= set(found.about):
+            return True
+    return False
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -166,6 +188,17 @@ def every(node: Node, queries: Queries, unit: Unit, actor: Actor) -> list[Kept]:
     """Return the attachments that this actor may read, the newest first."""
     rows: Sequence[tuple[Any, ...]] = unit.views.find(ATTACHMENT, {"part": 0}, limit=LISTED_MAX)
     return _kept(node, queries, unit, actor, sorted({row[0] for row in rows}, reverse=True))
+
+
+def about(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[int]:
+    """Return where the attachments about some objects stand, with their parts."""
+    found: set[int] = set()
+    for start in range(0, len(places), CHUNK):
+        rows: Sequence[tuple[Any, ...]] = unit.views.find_many(OBJECT, "position", places[start : start + CHUNK])
+        keys = sorted({object_key(object_number(row[1])) for row in rows})
+        for one in by_keys(node, queries, unit, actor, keys):
+            found |= {one.position, *(at for at in one.parts if at >= 0)}
+    return sorted(found)
 
 
 def _kept(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[Kept]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -26,8 +26,10 @@ from comity.node.ports import Unit, place
 from comity.node.queries import Queries, Stated
 from comity.node.releases import Class, Judged, Releases
 from comity.policy import Audience, Withholding
-from comity.statement import INTEL_OBJECT, INTEL_SIGHTING
+from comity.statement import INTEL_ATTACHMENT, INTEL_OBJECT, INTEL_PART, INTEL_SIGHTING
 from comity.vocab import Tlp
+
+_FILES: Final = frozenset({INTEL_ATTACHMENT, INTEL_PART})
 
 
 @dataclass(slots=True)
@@ -86,15 +88,19 @@ def _count(done: Exported, judged: Judged, log_id: int, indexes: Sequence[int]) 
                 done.grounds[text] = done.grounds.get(text, 0) + len(indexes)
 
 
-def objects(queries: Queries, unit: Unit, exported: Exported, left: Counter[str]) -> Iterator[bytes]:
+def objects(
+    queries: Queries, unit: Unit, exported: Exported, left: Counter[str], aside: list[int] | None = None
+) -> Iterator[bytes]:
     """Yield what goes as STIX 2.1: objects in their producers' own bytes, and sightings of Comity's own as STIX.
 
-    What STIX has no form for is counted in `left` with the reason.
+    What STIX has no form for is counted in `left` with the reason; attachments go into `aside` where that is given.
     """
     for at in exported.places:
         told = as_stix(queries, unit, at)
-        if told is None:
-            left["no object of STIX: a sighting of a value, an expiration, a question"] += 1
+        if told is None and aside is not None and intel.kind_of(queries.stated(unit, at).header) in _FILES:
+            aside.append(at)
+        elif told is None:
+            left["no object of STIX: a sighting of a value, an expiration, a question, an attachment"] += 1
         else:
             yield told
 

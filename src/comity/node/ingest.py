@@ -20,8 +20,8 @@ import msgspec
 from comity import statement
 from comity.areas import intel
 from comity.areas.intel import Checker, Facts
-from comity.errors import Misuse, NotFound
-from comity.formats.convert import Loss, Losses, Made, Outcome, loss
+from comity.errors import Misuse, NotFound, Theirs
+from comity.formats.convert import Attached, Loss, Losses, Made, Outcome, loss
 from comity.formats.stix import split
 from comity.formats.stix.report import Refusal, Report, refusal
 from comity.formats.stix.split import Piece
@@ -32,8 +32,9 @@ from comity.limits import (
     STATEMENT_BYTES_MAX,
     STATEMENT_HEADER_BYTES_MAX,
 )
-from comity.node import books, evidence, folding
+from comity.node import attachments, books, evidence, folding
 from comity.node.actor import Actor
+from comity.node.attachments import Offered
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.statement import INTEL_OBJECT, STIX_MEDIA, Header, Marking
@@ -43,10 +44,11 @@ from comity.vocab import Pap, Tlp
 SOURCES: Final = "source"
 IMPORT_TIMES: Final = frozenset({"created", "modified", "valid_from", "first_observed", "last_observed", "published"})
 
-Thing = Piece | Made | Refusal | Loss
-"""What a reader or a splitter gives: an object, or why there is none."""
+Thing = Piece | Made | Attached | Refusal | Loss
+"""What a reader or a splitter gives: an object, a file that was inside, or why there is none."""
 
 _OBJECTS: Final = (Piece, Made)
+_BYTES: Final = (Piece, Made, Attached)
 ROOM: Final = STATEMENT_BYTES_MAX - STATEMENT_HEADER_BYTES_MAX - 1  # bytes of a body that fits under any header
 _DIGEST_BYTES: Final = 16  # of SHA-256: nobody finds two bodies with the same
 _REPEATS: Final = "beyond what a dry run remembers: repeats of it are counted as new"
@@ -93,6 +95,8 @@ class Ingested:
     kept: int = 0
     known: int = 0  # the same bytes from the same source: there already
     unmarked: int = 0  # kept, and withheld from everyone
+    attached: int = 0  # files from inside that were kept as attachments
+    attached_known: int = 0  # the same bytes from the same source, about the same: there already
     dry: bool = False
     report: Report = field(default_factory=Report)  # of objects
     losses: Losses = field(default_factory=Losses)  # of a reader: what it could not make objects of
@@ -190,7 +194,7 @@ def _batches(things: Iterator[Thing]) -> Iterator[list[Thing]]:
     size = 0
     for thing in things:
         batch.append(thing)
-        if isinstance(thing, _OBJECTS):
+        if isinstance(thing, _BYTES):
             size += len(thing.data)
         if len(batch) == BATCH_ENTRIES_MAX or size >= INGEST_BATCH_BYTES_MAX:
             yield batch
@@ -207,8 +211,36 @@ def _batch(
     accounts = [one for one in good if one.facts.flags & intel.PERSONAL]
     good = [one for one in good if not one.facts.flags & intel.PERSONAL]
     _seal(node, actor, origin, accounts, done)
-    if not good:
+    if good:
+        _objects(node, origin, headers, good, done)
+    for thing in batch:  # after what they are about
+        if isinstance(thing, Attached):
+            _attach(node, actor, origin, headers, thing, done)
+
+
+def _attach(node: Node, actor: Actor, origin: Source, headers: _Headers, file: Attached, done: Ingested) -> None:
+    """Keep a file as an attachment, under the marking that an object at its place would have."""
+    offered = Offered(file.name, file.about, "", file.note, origin.name, headers.marking_of(file.tlp))
+    digest = _digest(msgspec.json.encode((file.name, file.about, sha256(file.data).hexdigest())))
+    with node.store.read() as unit:
+        known = digest in done.would_keep or attachments.holds(node, unit, actor.office_id, offered, file.data)
+    if known:
+        done.attached_known += 1
         return
+    if done.dry:
+        if len(done.would_keep) < INGEST_DRY_REPEATS_MAX:
+            done.would_keep.add(digest)
+    else:
+        try:
+            attachments.add(node, actor, [file.data], offered)
+        except Theirs as error:
+            done.lose(loss(file.where, Outcome.REFUSED, "attachment", str(error)))
+            return
+    done.attached += 1
+
+
+def _objects(node: Node, origin: Source, headers: _Headers, good: Sequence[_Good], done: Ingested) -> None:
+    """Keep what is not there yet."""
     if done.dry:
         with node.store.read() as unit:
             fresh = _not_repeated(_unknown(node, unit, origin, good, done), done)
@@ -231,6 +263,8 @@ def _good(batch: Sequence[Thing], answers: Sequence[Facts | Refusal], headers: _
     for thing in batch:
         if isinstance(thing, Loss):
             done.lose(thing)
+            continue
+        if isinstance(thing, Attached):
             continue
         done.read += 1
         if isinstance(thing, Refusal):
@@ -312,13 +346,16 @@ class _Headers:
         """Return the header bytes for an object: its own TLP where it has one, else its source's default."""
         known = self._known.get(tlp)
         if known is None:
-            marking = self._header.marking
-            if tlp is not None:
-                default = marking or Marking(tlp=tlp, pap=PAP_DEFAULT)
-                marking = msgspec.structs.replace(default, tlp=tlp)
-            header = msgspec.structs.replace(self._header, marking=marking)
+            header = msgspec.structs.replace(self._header, marking=self.marking_of(tlp))
             known = self._known[tlp] = statement.encode_header(header)
         return known
+
+    def marking_of(self, tlp: Tlp | None) -> Marking | None:
+        """Return the source's default marking, under an own TLP where there is one; None: it stays at home."""
+        marking = self._header.marking
+        if tlp is None:
+            return marking
+        return msgspec.structs.replace(marking or Marking(tlp=tlp, pap=PAP_DEFAULT), tlp=tlp)
 
 
 PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from comity.errors import Malformed
 from comity.formats.convert import Outcome
-from comity.formats.misp import beside, fields, seen
+from comity.formats.misp import beside, fields, files, seen
 from comity.formats.misp.fields import timestamp
 from comity.formats.misp.forms import shaped, split
 from comity.formats.misp.scope import Facts, Scope, labelled
@@ -50,12 +50,6 @@ def is_sealed(scope: Scope, kind: str, tree: Tree, where: str) -> bool:
     return False
 
 
-def attachment(scope: Scope, tree: Tree, where: str) -> None:
-    """Say that bytes are not taken."""
-    if tree.get("data"):
-        scope.lose(where, Outcome.UNMAPPED, "attachment", "attachment: kept only in the original")
-
-
 def attribute(scope: Scope, given: object, where: str) -> None:
     """Make what stands for an attribute that belongs to no object."""
     found = valued(scope, given, where)
@@ -63,7 +57,6 @@ def attribute(scope: Scope, given: object, where: str) -> None:
         return
     tree, kind, value = found
     facts = scope.facts(tree, where)
-    attachment(scope, tree, where)
     if is_sealed(scope, kind, tree, where):
         return
     row = ROWS.get(kind)
@@ -71,6 +64,7 @@ def attribute(scope: Scope, given: object, where: str) -> None:
         scope.lose(where, Outcome.CHANGED, "attribute-type", f"the type {kind} is unknown: kept as a note")
         row = _UNKNOWN
     made = as_fate(scope, row, tree, value, facts, where)
+    files.file(scope, tree, kind, value, facts, made, where)
     if made:
         if facts.uuid:
             scope.ids.setdefault(facts.uuid, made)

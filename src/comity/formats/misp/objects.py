@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from comity.formats.convert import Outcome
-from comity.formats.misp import attributes, beside, fields, seen
+from comity.formats.misp import attributes, beside, fields, files, seen
 from comity.formats.misp.forms import shaped, split
 from comity.formats.misp.marking import strictest
 from comity.formats.misp.scope import Facts, Scope, machine_tag
@@ -56,9 +56,12 @@ def object_(scope: Scope, tree: object, where: str) -> None:
         if alone:
             main = main or alone
             _remember(scope, part, alone)
+            _file(scope, part, alone)
         else:
             parts.append(part)
     made = _made(scope, tree, parts, facts._replace(at=newest), where, main)
+    for part in parts:
+        _file(scope, part, made)
     if not made:
         if not given:
             scope.lose(where, Outcome.REFUSED, "object", "an object without attributes")
@@ -82,6 +85,10 @@ def _hanging(scope: Scope, tree: Tree, where: str) -> None:
             scope.lose(where, Outcome.UNMAPPED, "hanging", f"{name} of an object that was not taken")
 
 
+def _file(scope: Scope, part: Part, made: str) -> None:
+    files.file(scope, part.tree, part.kind, part.value, part.facts, made, part.where)
+
+
 def _remember(scope: Scope, part: Part, made: str) -> None:
     if part.facts.uuid:
         scope.ids.setdefault(part.facts.uuid, made)
@@ -101,7 +108,6 @@ def _part(
 ) -> tuple[Part, str]:  # fmt: skip
     """Return a part, and the id of its own object where it is a rule or is deleted and stands alone."""
     facts = scope.facts(tree, where, above)
-    attributes.attachment(scope, tree, where)
     row = ROWS.get(kind)
     to_ids = fields.truth(tree, "to_ids")
     part = Part(tree, kind, value, facts, where, (), to_ids)

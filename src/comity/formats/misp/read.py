@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from uuid import uuid5
 
-from comity.formats.convert import NAMESPACE, Context, Loss, Made, Outcome, ident, loss, whole
+from comity.formats.convert import NAMESPACE, Attached, Context, Loss, Made, Outcome, ident, loss, whole
 from comity.formats.misp import beside, document, fields, galaxies, marking
 from comity.formats.misp.attributes import attribute
 from comity.formats.misp.document import Broken, Part
 from comity.formats.misp.fields import timestamp
 from comity.formats.misp.objects import object_
-from comity.formats.misp.scope import Facts, Scope, machine_tag
+from comity.formats.misp.scope import Facts, Room, Scope, machine_tag
 from comity.limits import MISP_BYTES_MAX, MISP_REFS_MAX
 
 Tree = dict[str, Any]
@@ -37,8 +37,8 @@ _EVENT: Final = frozenset(
 )
 
 
-def read(chunks: Iterable[bytes], context: Context) -> Iterator[Made | Loss]:
-    """Yield the objects and losses of a MISP document (MISP core format; see `document.events` for its shapes).
+def read(chunks: Iterable[bytes], context: Context) -> Iterator[Made | Loss | Attached]:
+    """Yield the objects, files and losses of a MISP document (MISP core format; see `document.events` for its shapes).
 
     Read whole, up to MISP_BYTES_MAX bytes. Raises nothing for what the bytes hold.
     """
@@ -47,17 +47,18 @@ def read(chunks: Iterable[bytes], context: Context) -> Iterator[Made | Loss]:
         yield loss("", Outcome.REFUSED, "too-large", f"more than {MISP_BYTES_MAX} bytes (MISP_BYTES_MAX)")
         return
     shared: set[bytes] = set()
+    room = Room()
     try:
         for part in document.events(data):
             if isinstance(part, Loss):
                 yield part
             else:
-                yield from _event(part, context, shared)
+                yield from _event(part, context, shared, room)
     except Broken as error:
         yield loss("", Outcome.REFUSED, "json", str(error))
 
 
-def _event(part: Part, context: Context, shared: set[bytes]) -> Iterator[Made | Loss]:
+def _event(part: Part, context: Context, shared: set[bytes], room: Room) -> Iterator[Made | Loss | Attached]:
     raws, again = document.members(part.raw)
     if again:
         yield document.repeated(part.where)
@@ -72,7 +73,7 @@ def _event(part: Part, context: Context, shared: set[bytes]) -> Iterator[Made | 
             continue
         if again:
             yield document.repeated(f"{part.where}.{name}")
-    scope, facts = _opened(tree, part.where, context, shared)
+    scope, facts = _opened(tree, part.where, context, shared, room)
     yield from _emptied(scope)
     for name, make in (("Attribute", attribute), ("Object", object_)):
         for at, raw in enumerate(_items(scope, raws, name, part.where)):
@@ -90,7 +91,7 @@ def _event(part: Part, context: Context, shared: set[bytes]) -> Iterator[Made | 
     yield from _emptied(scope)
 
 
-def _emptied(scope: Scope) -> Iterator[Made | Loss]:
+def _emptied(scope: Scope) -> Iterator[Made | Loss | Attached]:
     yield from scope.out
     scope.out.clear()
 
@@ -113,7 +114,7 @@ def _items(scope: Scope, raws: dict[str, document.Raw], name: str, where: str) -
         return []
 
 
-def _opened(tree: Tree, where: str, context: Context, shared: set[bytes]) -> tuple[Scope, Facts]:
+def _opened(tree: Tree, where: str, context: Context, shared: set[bytes], room: Room) -> tuple[Scope, Facts]:
     """Return an event's scope and its own facts; gives identities, clusters and first losses."""
     uuid = fields.uuid(tree)
     info = fields.text(tree, "info").strip()
@@ -122,7 +123,7 @@ def _opened(tree: Tree, where: str, context: Context, shared: set[bytes]) -> tup
     key = uuid or f"{info}\0{fields.text(tree, 'date')}\0{where}"
     report = f"report--{uuid}" if uuid else ident("report", context, key)
     scope = Scope(
-        context, key, report, at or context.at * fields.MICROS, at is None, None, context.creator, False, shared
+        context, key, report, at or context.at * fields.MICROS, at is None, None, context.creator, False, shared, room
     )
     scope.stated = tree.get("distribution") not in (None, "")
     if not uuid:

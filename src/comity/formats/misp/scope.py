@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from comity.formats.convert import TLP_REFS, Context, Loss, Made, Outcome, encode, ident, loss
+from comity.formats.convert import TLP_REFS, Attached, Context, Loss, Made, Outcome, encode, ident, loss
 from comity.formats.misp import fields, marking
 from comity.formats.misp.fields import timestamp
-from comity.limits import MISP_LABEL_CHARS_MAX, STATEMENT_BYTES_MAX, STATEMENT_HEADER_BYTES_MAX
+from comity.limits import (
+    MISP_DATA_BYTES_MAX,
+    MISP_LABEL_CHARS_MAX,
+    STATEMENT_BYTES_MAX,
+    STATEMENT_HEADER_BYTES_MAX,
+)
 from comity.vocab import Tlp
 
 Tree = dict[str, Any]
@@ -55,6 +60,13 @@ class Facts(NamedTuple):
 
 
 @dataclass(slots=True)
+class Room:
+    """How many bytes of files one input may still give."""
+
+    left: int = MISP_DATA_BYTES_MAX
+
+
+@dataclass(slots=True)
 class Scope:
     """One event while it is read."""
 
@@ -67,7 +79,8 @@ class Scope:
     creator: str
     stated: bool  # the event says its distribution
     shared: set[bytes]  # objects given already in this read, which several events may need
-    out: list[Made | Loss] = field(default_factory=list)
+    room: Room
+    out: list[Made | Loss | Attached] = field(default_factory=list)
     refs: dict[str, None] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)  # UUID of a part: the object that stands for it
     taken: set[str] = field(default_factory=set)

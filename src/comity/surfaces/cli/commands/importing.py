@@ -94,6 +94,11 @@ def _lines(done: verbs.Ingested) -> Iterator[str]:
         f" {done.refused} refused."
     )
     yield f"Source {done.source!r}, {done.marking}; on record: {done.by}." if not done.dry else "Nothing was written."
+    if done.attached or done.attached_known:
+        yield (
+            f"Files inside: {done.attached} {would} as attachments, encrypted and unopened; {done.attached_known} known"
+            " already (`comity attachment list`)."
+        )
     if done.mapping:
         yield "The table was read so; --mapping FILE says it better, and is kept for the source:"
         yield from (f"  {line}" for line in done.mapping)

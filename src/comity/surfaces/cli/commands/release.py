@@ -166,6 +166,7 @@ def decision_lines(session: Session, decision: verbs.DecisionShown, indent: str,
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only these kinds of values, e.g. domain.")
 @click.option("--warned", is_flag=True, help="Also values on warning lists: likely false positives.")
 @click.option("--faded", is_flag=True, help="Also values that have worn off, or are doubted (`comity score`).")
+@click.option("--attachments", is_flag=True, help="Of misp: with objects the attachments about them (samples too).")
 @click.option(
     "--address", default="", metavar="URL", help="Of csaf: the https address its folder will be fetched under."
 )
@@ -192,6 +193,7 @@ def export(
     kinds: tuple[str, ...],
     warned: bool,
     faded: bool,
+    attachments: bool,
     address: str,
     purpose: str | None,
     out: str,
@@ -224,6 +226,7 @@ def export(
             kinds=kinds,
             warned=warned,
             faded=faded,
+            attachments=attachments,
             address=address,
             **session.who,
         )

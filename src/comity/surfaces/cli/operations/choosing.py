@@ -20,7 +20,7 @@ from comity.node.actor import Actor
 from comity.node.ports import Unit, place, position
 from comity.node.services import Services
 from comity.policy import parse_audience
-from comity.statement import Marking
+from comity.statement import INTEL_OBJECT, Marking
 from comity.surfaces.cli.desk import Desk
 from comity.surfaces.cli.verbs import MarkingSaid
 from comity.surfaces.cli.verbs.release import Choice
@@ -147,7 +147,10 @@ def with_named(services: Services, unit: Unit, actor: Actor, places: Iterable[in
     """
     found = set(places)
     for at in list(found):
-        for ident in _named(services.queries.body(unit, at)):
+        stated = services.queries.stated(unit, at)
+        if intel.kind_of(stated.header) != INTEL_OBJECT:
+            continue
+        for ident in _named(stated.body):
             if not unknown(services, unit, actor, ident):
                 found.update(mine_first(services, unit, actor, ident))
     return sorted(found)

@@ -16,7 +16,7 @@ from comity.errors import Conflict, Fault, Misuse
 from comity.formats import observables
 from comity.formats.sensors.item import REASONS, About, Item, Skipped
 from comity.formats.sensors.table import WRITERS
-from comity.node import exporting, feeding, scoring
+from comity.node import attachments, exporting, feeding, scoring
 from comity.node.deliveries import Grade
 from comity.node.editions import object_key
 from comity.node.exporting import Exported
@@ -40,12 +40,16 @@ Kept = Callable[[bytes, int, Tlp], None]
 def export(desk: Desk, ask: verbs.Export, kept: Kept | None = None) -> verbs.Exported:
     """Write what may go to an audience into a file or folder; the decision is on record before the first byte."""
     forms.known(ask.form)
+    if ask.attachments and ask.form not in forms.CARRYING:
+        raise Misuse(f"{ask.form} has no place for attachments", hint=f"--format {', '.join(sorted(forms.CARRYING))}")
     services, node = desk.services, desk.services.node
     indexed(desk, ask.choice)
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         audience = services.releases.audience(unit, ask.to, one_of(Purpose, ask.purpose, what="a purpose"))
         places = chosen(services, unit, actor, forms.choice_of(ask), received=True)
+        if ask.attachments:
+            places = [*places, *attachments.about(node, services.queries, unit, actor, places)]
         if ask.form in forms.NAMING:
             places = with_named(services, unit, actor, places)
     exported = exporting.decide_export(node, services.releases, actor, places, audience)
@@ -81,7 +85,8 @@ def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted
     """Write beside the place and rename, so that nobody reads half of it; return what the form could not carry."""
     path = Path(ask.path)
     skipped = Skipped()
-    task = Task(desk, unit, exported, _about(desk, exported, ask), sifted, skipped, ask.address)
+    actor = actor_of(desk, unit, ask)
+    task = Task(desk, unit, exported, _about(desk, exported, ask), sifted, skipped, ask.address, actor)
     if ask.form in forms.TREES:
         _put_folder(task, ask.form, path)
     else:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
-from comity.errors import Misuse
+from comity.errors import Misuse, NotFound
 from comity.formats import observables
 from comity.formats.convert import Losses
 from comity.formats.misp.write import About as Event
+from comity.formats.misp.write import File
 from comity.formats.misp.write import write as write_event
 from comity.formats.sensors.item import About, Skipped
 from comity.formats.sensors.table import WRITERS
-from comity.node import exporting
+from comity.node import attachments, exporting
+from comity.node.actor import Actor
+from comity.node.attachments import Kept
 from comity.node.exporting import Exported
 from comity.node.feeding import Sifted
 from comity.node.ports import Unit
@@ -43,15 +47,35 @@ class Task(NamedTuple):
     about: About
     sifted: Sifted  # `left` takes what was not written, by reason
     skipped: Skipped
-    address: str = ""  # where a folder of files will be found, without a slash at its end
+    address: str  # where a folder of files will be found, without a slash at its end
+    actor: Actor
 
     def lost(self, losses: Losses) -> None:
         """Count what a form had no place for."""
         self.sifted.left.update({f"{outcome.value}: {rule}": count for (outcome, rule), count in losses.counts.items()})
 
-    def objects(self) -> Iterator[bytes]:
-        """Yield all that may go, as STIX."""
-        return exporting.objects(self.desk.services.queries, self.unit, self.exported, self.sifted.left)
+    def objects(self, aside: list[int]) -> Iterator[bytes]:
+        """Yield all that may go, as STIX; where attachments stand is put aside."""
+        return exporting.objects(self.desk.services.queries, self.unit, self.exported, self.sifted.left, aside)
+
+    def files(self, aside: list[int]) -> Iterator[File]:
+        """Yield the attachments that were put aside; one of which a part may not go is counted and not given."""
+        services = self.desk.services
+        may = set(aside)
+        for at in aside:
+            try:
+                kept = attachments.named(services.node, services.queries, self.unit, self.actor, at)
+            except NotFound:  # a part, which goes with its manifest
+                continue
+            if not may.issuperset(kept.parts):
+                self.sifted.left["attachment: not all of its parts are here or may go"] += 1
+                continue
+            said, header = kept.found, kept.witness
+            read = partial(self._read, kept)
+            yield File(said.name, said.md5, said.about, header.at, said.note, f"{header.origin} {said.ident}", read)
+
+    def _read(self, kept: Kept) -> bytes:
+        return b"".join(attachments.contents(self.desk.services.node, self.unit, kept))
 
 
 class Whole(NamedTuple):
@@ -82,7 +106,9 @@ def _stix(task: Task) -> Iterator[bytes]:
 def _misp(task: Task) -> Iterator[bytes]:
     """Yield one MISP event of all that goes; what MISP has no place for is counted."""
     losses = Losses()
-    yield from write_event(task.objects(), event(task, str(uuid.uuid4()), task.about.title), losses)
+    aside: list[int] = []
+    about = event(task, str(uuid.uuid4()), task.about.title)
+    yield from write_event(task.objects(aside), about, losses, task.files(aside))
     task.lost(losses)
 
 
@@ -142,6 +168,7 @@ _TREES: Final[tuple[Tree, ...]] = (
     ),
 )
 TREES: Final[Mapping[str, Tree]] = MappingProxyType({form.name: form for form in _TREES})
+CARRYING: Final[frozenset[str]] = frozenset({"misp"})  # forms that have a place for attachments
 NAMING: Final = frozenset(
     {"misp-feed", "csaf", "html-report", "atom-reports", "navigator"}
 )  # take with an object what it names

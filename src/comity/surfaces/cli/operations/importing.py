@@ -207,7 +207,7 @@ class _Total:
     def add(self, path: str, done: ingesting.Ingested) -> None:
         """Add what became of one file."""
         name = Path(path).name
-        for what in ("read", "kept", "known", "unmarked"):
+        for what in ("read", "kept", "known", "unmarked", "attached", "attached_known"):
             self._counts[what] += getattr(done, what)
         self._counts["refused"] += done.report.refused
         self._rules.update(done.report.by_rule)
@@ -238,6 +238,8 @@ class _Total:
             lost=dict(self._lost),
             losses=tuple(self._losses),
             mapping=self.mapping,
+            attached=self._counts["attached"],
+            attached_known=self._counts["attached_known"],
         )
 
 

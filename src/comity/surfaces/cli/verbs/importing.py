@@ -62,6 +62,8 @@ class Ingested(msgspec.Struct, frozen=True):
     lost: dict[str, int]  # `outcome rule` -> how many
     losses: tuple[LossShown, ...]  # the first ones
     mapping: tuple[str, ...] = ()  # how a table's columns were read, as lines for people
+    attached: int = 0  # files from inside that were kept as attachments
+    attached_known: int = 0  # that were there already
 
 
 class Imports(Ask, frozen=True):

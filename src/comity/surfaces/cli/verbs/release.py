@@ -118,6 +118,7 @@ class Export(Ask, frozen=True):
     kinds: tuple[str, ...] = ()  # of values; empty: all
     warned: bool = False  # also what warning lists have
     faded: bool = False  # also what has worn off, is doubted, or is said to have ended
+    attachments: bool = False  # with objects the attachments about them; of misp alone
 
 
 class Exported(msgspec.Struct, frozen=True):
