@@ -44,7 +44,7 @@ ENVELOPE = 500
 CLIENTS = 8
 SECONDS = 6.0  # of each measurement with several clients
 COMPARED = 10_000  # objects of the comparison with OpenTAXII
-MEDALLION = 1_000  # medallion's time grows with the square: 10,000 objects are beyond its hours
+MEDALLION = 2_000  # objects of that with medallion, whose time grows with the square: 10,000 take it an hour
 QUICK, FULL = 50_000, 1_000_000
 Ours = tuple[Rate, Rate, float]  # POST, walk, object by id
 _NEXT = re.compile(rb'"next":"([^"]+)"')
@@ -349,7 +349,7 @@ def main() -> int:
         if options.medallion:
             ours = at_size(MEDALLION, Path(folder) / "small")
             found = peer(options.medallion, "medallion_peer.py", MEDALLION, Path(folder) / "medallion")
-            compare(report, "medallion", found, ours, (1, 300))
+            compare(report, "medallion", found, ours, (0, 300))
     report.show(as_json=options.json)
     return 0
 
