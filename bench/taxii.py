@@ -208,7 +208,7 @@ def ask_objects(number: int, port: int, login: str, idents: list[str]) -> int:
 
 
 def read(report: Report, port: int, login: str, served: Served, count: int) -> tuple[Rate, float]:
-    """Measure everything that is read; return the rate of a walk and of objects by id."""
+    """Measure everything that is read; return the rate of a first walk and of objects by id."""
     client = Client(port, login)
     served.rest()
     began = time.perf_counter()
@@ -222,9 +222,9 @@ def read(report: Report, port: int, login: str, served: Served, count: int) -> t
         took[:] = times
         return got
 
-    report.rate(f"one client walks, pages of {PAGE:,}, first time", measured(served, one), 80_000)
-    again = measured(served, one)
-    report.rate("the same again: receipts are there already", again, 80_000)
+    walked = measured(served, one)
+    report.rate(f"one client walks, pages of {PAGE:,}, first time", walked, 80_000)
+    report.rate("the same again: receipts are there already", measured(served, one), 80_000)
     tenth = max(1, len(took) // 10)
     report.figure("last tenth of the pages, times as long as the first", sum(took[-tenth:]) / sum(took[:tenth]), 1)
     report.figure("slowest page, ms", max(took) * 1_000, 100)
@@ -241,7 +241,7 @@ def read(report: Report, port: int, login: str, served: Served, count: int) -> t
     by_id = measured(served, lambda: together(ask_objects, port, login, chosen))
     report.rate(f"object by id, {CLIENTS} clients", by_id, 4_000)
     report.figure("memory of the serving process, MB", memory_megabytes(served.process.pid), 500)
-    return again, by_id.clock
+    return walked, by_id.clock
 
 
 def post(report: Report, port: int, login: str, served: Served, count: int) -> Rate:

@@ -14,6 +14,7 @@ from comity.node import acting, collections, correspondents, credentials, delive
 from comity.node.collections import Query
 from comity.node.correspondents import Allowed, move
 from comity.node.seeing import Seeing
+from comity.surfaces.taxii import posting
 from comity.vocab import Channel, Pap, Purpose, Tlp
 from tests.cli.conftest import accord, acquaint, found
 from tests.taxii.conftest import ROOT, Taxii, basic, door_of, ident, indicator
@@ -339,3 +340,16 @@ def test_plain_pages_are_what_looking_at_each_object_gives(node: Taxii, monkeypa
     monkeypatch.setattr(Seeing, "plain", lambda *_, **__: None)
     node.collect([indicator(999)], Tlp.RED, "so that no page is kept")
     assert plainly[:12] == everything()[:12]
+
+
+def test_statuses_that_are_old_or_too_many_are_forgotten(node: Taxii, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "LOOKED_THROUGH", 1)
+    monkeypatch.setattr(posting, "TAXII_STATUSES_MAX", 2)
+    made = []
+    for n in range(3):
+        monkeypatch.setattr(node.machine.services.node, "clock", lambda at=n: 1_800_000_000 + at)
+        made.append(node.post([indicator(n)]).json["id"])
+    assert [node.get(f"{ROOT}status/{ident}/").status for ident in made] == [404, 200, 200]
+    monkeypatch.setattr(node.machine.services.node, "clock", lambda: 1_800_000_000 + 8 * 86_400)
+    last = node.post([indicator(9)]).json["id"]
+    assert [node.get(f"{ROOT}status/{ident}/").status for ident in (*made, last)] == [404, 404, 404, 200]

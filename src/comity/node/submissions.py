@@ -382,10 +382,11 @@ def put_source(
 
 def _source_of(node: Node, who: Correspondent) -> Source:
     office = who.actor().office_id
-    with node.store.write() as unit:
+    with node.store.read() as unit:
         data = unit.documents.get(SOURCES, f"{office}/{who.source}")
-        if data is not None:
-            return msgspec.json.decode(data, type=Source)
+    if data is not None:
+        return msgspec.json.decode(data, type=Source)
+    with node.store.write() as unit:
         source = Source(who.source, office, note=who.title)
         unit.documents.put(SOURCES, f"{office}/{who.source}", msgspec.json.encode(source))
         return source

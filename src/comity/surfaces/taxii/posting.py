@@ -31,7 +31,8 @@ from comity.node.submissions import ACCEPTED, REFUSED, WAITING
 from comity.surfaces.taxii.admission import Reader
 from comity.vocab import Channel
 
-STATUSES: Final = "taxii-status"  # shelf: `<audience> <time> <id>` -> `_Kept`
+STATUSES: Final = "taxii-status"  # shelf: `<audience> <id>` -> `_Kept`
+LOOKED_THROUGH: Final = 256  # POSTs of a reader after which its old statuses are looked for
 COMPLETE: Final = "complete"
 PENDING: Final = "pending"
 _WHOLE: Final = frozenset({"garbage", "structure", "truncated"})  # rules by which an envelope is none
@@ -43,6 +44,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     """The status of a POST, with what may still change it."""
 
     status: Status
+    at: Instant
     audience: str
     submission: str  # that its pending objects wait in; empty for none
 
@@ -98,11 +100,10 @@ def post(services: Services, reader: Reader, body: bytes) -> Status:
 
 def status(services: Services, reader: Reader, ident: str) -> Status:
     """Return what became of a reader's own POST by now. Raises `NotFound`."""
-    node = services.node
-    with node.store.read() as unit:
-        for key, data in unit.documents.all(STATUSES, f"{reader.who.audience} "):
-            if key.endswith(f" {ident}"):
-                return _by_now(unit, msgspec.msgpack.decode(data, type=_Kept))
+    with services.node.store.read() as unit:
+        data = unit.documents.get(STATUSES, f"{reader.who.audience} {ident}")
+        if data is not None:
+            return _by_now(unit, msgspec.msgpack.decode(data, type=_Kept))
     raise NotFound("there is no such status, or not any more")
 
 
@@ -148,19 +149,21 @@ def _sent(services: Services, unit: Unit, reader: Reader, ident: str, asked: Fil
 
 def _keep(services: Services, reader: Reader, status: Status, submission: str, now: Instant) -> None:
     # The ids of what came in stand in the answer to the POST; kept are counts and what is not settled or went wrong.
-    kept = _Kept(msgspec.structs.replace(status, successes=()), reader.who.audience, submission)
-    prefix = f"{reader.who.audience} "
+    who = reader.who.audience
+    kept = _Kept(msgspec.structs.replace(status, successes=()), now, who, submission)
     with services.node.store.write() as unit:
-        for key in _due(unit, prefix, now):
-            unit.documents.delete(STATUSES, key)
-        unit.documents.put(STATUSES, f"{prefix}{now:012} {status.id}", msgspec.msgpack.encode(kept))
+        unit.documents.put(STATUSES, f"{who} {status.id}", msgspec.msgpack.encode(kept))
+        if UUID(status.id).int % LOOKED_THROUGH == 0:  # by chance: nothing has to be counted
+            for key in _past(unit, f"{who} ", now):
+                unit.documents.delete(STATUSES, key)
 
 
-def _due(unit: Unit, prefix: str, now: Instant) -> list[str]:
-    """Return what is kept no longer. Looked at is a few at a time: the rest is for the next POST."""
-    known = unit.documents.all(STATUSES, prefix)
-    over = max(0, len(known) - TAXII_STATUSES_MAX + 1)
-    return [key for n, (key, _) in enumerate(known) if n < over or int(key.split(" ")[1]) + TAXII_STATUS_SECONDS < now]
+def _past(unit: Unit, prefix: str, now: Instant) -> list[str]:
+    """Return what is kept no longer: too old, or too many."""
+    known = [(msgspec.msgpack.decode(data, type=_Kept).at, key) for key, data in unit.documents.all(STATUSES, prefix)]
+    known.sort()
+    over = max(0, len(known) - TAXII_STATUSES_MAX)
+    return [key for n, (at, key) in enumerate(known) if n < over or at + TAXII_STATUS_SECONDS < now]
 
 
 def _by_now(unit: Unit, kept: _Kept) -> Status:
