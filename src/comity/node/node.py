@@ -41,7 +41,7 @@ class Node:
     why_not: str = ""
     epoch: int = 0  # grows with every change to accords, cards or registers: what was derived is derived again
     standings: int = 0  # grows with every act about statements
-    filled: int = 0  # grows with every payload that came later than its leaf, and when views are folded anew
+    filled: int = 0  # grows with every payload that came later than its leaf
     checked: set[tuple[bytes, bytes, tuple[bytes, ...]]] = field(default_factory=set)  # checkpoints, by `witness`
     _headers: dict[bytes, Header] = field(default_factory=dict)
     _cards: dict[str, SignedCard] = field(default_factory=dict)
