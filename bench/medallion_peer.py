@@ -17,7 +17,7 @@ from pathlib import Path
 ENVELOPE = 500
 TAXII = "application/taxii+json;version=2.1"
 COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
-URL = f"/root/collections/{COLLECTION}/objects/"
+URL = f"/bench/collections/{COLLECTION}/objects/"
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     shelf = {"id": COLLECTION, "title": "bench", "can_read": True, "can_write": True, "objects": [], "manifest": []}
     shelf["media_types"] = ["application/stix+json;version=2.1"]
     root = {"title": "bench", "versions": [TAXII], "max_content_length": 104857600}
-    data: dict[str, object] = {"/discovery": {"title": "bench", "api_roots": ["http://localhost/root/"]}}
-    data["root"] = {"information": root, "status": [], "collections": [shelf]}
+    data: dict[str, object] = {"/discovery": {"title": "bench", "api_roots": ["http://localhost/bench/"]}}
+    data["bench"] = {"information": root, "status": [], "collections": [shelf]}
     (folder / "data.json").write_text(json.dumps(data))
     asking = application(folder / "data.json").test_client()
     login = "Basic " + base64.b64encode(b"bench:bench").decode()
