@@ -59,14 +59,14 @@ class Node:
         return token
 
     def client(self, token: str = "") -> Client:
-        return Client(self.base, token or self.token(), timeout=20.0)
+        return Client(self.base, token or self.token(), timeout=90.0)
 
     def send(self, method: str, path: str, token: str = "", body: bytes | None = None, **headers: str) -> Got:
         """Send one request as it is given; header names take _ for -."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             named["Authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
             connection.request(method, path, body=body, headers=named)
             answer = connection.getresponse()
