@@ -24,7 +24,7 @@ from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.node.queries import Queries, Stated
-from comity.node.releases import Class, Judged, Releases
+from comity.node.releases import Class, Judged, Releases, briefs
 from comity.policy import Audience, Withholding
 from comity.statement import INTEL_ATTACHMENT, INTEL_OBJECT, INTEL_PART, INTEL_SIGHTING
 from comity.vocab import Tlp
@@ -48,9 +48,8 @@ def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence
     done = Exported(audience)
     logs: dict[int, dict[Class, list[int]]] = {}
     with node.store.read() as unit:
-        for at in sorted(set(places)):
-            log_id, index = place(at)
-            (brief,) = unit.entries.brief(log_id, index, index + 1)
+        for brief in briefs(unit, places):
+            log_id, index = place(brief.position)
             logs.setdefault(log_id, {}).setdefault(Class(brief.header_id, brief.standing_id), []).append(index)
     with node.writing() as unit:
         for log_id, classes in logs.items():

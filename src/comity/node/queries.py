@@ -7,7 +7,7 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
-from comity.node.releases import Class, Releases
+from comity.node.releases import Class, Releases, briefs
 from comity.policy import Release
 from comity.statement import INTEL_EVIDENCE, Header, Marking
 from comity.vocab import Held
@@ -306,6 +306,10 @@ class Queries:
         if not briefs:
             return None
         return self._witness(unit, actor, at, briefs[0].held, briefs[0].header_id, briefs[0].standing_id)
+
+    def readable(self, unit: Unit, actor: Actor, places: Iterable[int]) -> list[int]:
+        """Return those of some positions, ascending, whose entries this actor may see."""
+        return [one.position for one in briefs(unit, places) if self._witness(unit, actor, *one)]
 
     def parse_place(self, unit: Unit, name: str) -> int:
         """Return the position of `<origin>#<index>`. Raises `NotFound` or `Misuse`."""

@@ -9,7 +9,7 @@ asked, is on the home log with its findings and the runs it covers, before the b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -22,7 +22,7 @@ from comity.node import books, correspondents
 from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Log, Unit, place
+from comity.node.ports import Brief, Log, Unit, place
 from comity.node.spans import joined, runs, without
 from comity.party import OfficeRef
 from comity.policy import Audience, Decision, Facts, Release, Terms
@@ -30,6 +30,7 @@ from comity.statement import Header, is_act
 from comity.vocab import Held, Purpose
 
 KIND: Final = "home.release"
+READ_AT_ONCE: Final = 4_096  # entries read together, without bytes
 CLASSES_KEPT: Final = 65_536  # decisions kept in memory: some 500 bytes each
 
 
@@ -233,6 +234,18 @@ def _merged(lines: Sequence[_Line]) -> list[_Line]:
         known = merged.setdefault(canon.encode([line.of, line.decisions]), _Line(line.of, [], line.decisions))
         known.spans.extend(line.spans)
     return list(merged.values())
+
+
+def briefs(unit: Unit, places: Iterable[int]) -> Iterator[Brief]:
+    """Yield the entries at some positions, ascending and each once, without bytes; whole runs are read together."""
+    logs: dict[int, list[int]] = {}
+    for at in places:
+        log_id, index = place(at)
+        logs.setdefault(log_id, []).append(index)
+    for log_id in sorted(logs):
+        for start, end in runs(logs.pop(log_id)):
+            for first in range(start, end, READ_AT_ONCE):
+                yield from unit.entries.brief(log_id, first, min(first + READ_AT_ONCE, end))
 
 
 def by_class(unit: Unit, log: Log, start: int, end: int) -> dict[Class, list[int]]:

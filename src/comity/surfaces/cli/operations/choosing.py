@@ -137,7 +137,7 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
     else:
         candidates = _of_query(services, unit, choice, received=received)
     kept = [at for at in candidates if received or is_own(services, unit, actor, at)]
-    return [at for at in kept if services.queries.witness_at(unit, actor, at) is not None] if received else kept
+    return services.queries.readable(unit, actor, kept) if received else kept
 
 
 def with_named(services: Services, unit: Unit, actor: Actor, places: Iterable[int]) -> list[int]:
