@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 
+from comity.formats.convert import Context, Made
+from comity.formats.misp.read import read as read_event
+from comity.http.fetch import Fetcher
+from comity.http.login import NOBODY
 from comity.node import editions
+from comity.transports.caller import Caller
+from comity.transports.feeds import MispFeed
 from tests.api.conftest import STIX, Got, Node, indicator
+from tests.transports.conftest import LOOPBACK, Patience
+from tests.transports.test_feeds import fetch
 
 TO = "cert.arcadia.example/csirt~grid"
 ONE, TWO, THREE = "198.51.100.1", "198.51.100.2", "198.51.100.3"
@@ -245,3 +253,29 @@ def test_members_beyond_memory_are_sorted_on_disk(tmp_path: Path, monkeypatch: p
     assert {c.member.key for c in found if c.op is editions.Op.REMOVED} == {keys[v] for v in values[:30]}
     assert {c.member.key for c in found if c.op is editions.Op.ADDED} == {keys[v] for v in values[60:90]}
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_misp_feed_is_polled_by_our_own_poller_and_tells_what_was_taken_back(node: Node, tmp_path: Path) -> None:
+    path = ready(node, "misp-feed", type="", purpose="read")
+    take(node, indicator(TWO, 2))
+    fetcher = Fetcher(allow=LOOPBACK, seconds=20.0)
+    caller = Caller(fetcher, node.base + path.removesuffix("/manifest.json"), Patience().manners, NOBODY, "arcadia")
+    try:
+        came, cursor = fetch(MispFeed(caller))
+        assert fetch(MispFeed(caller), cursor) == ({}, cursor)
+        node.perform("release/retract", names=[indicator(ONE, 1)["id"]], reason="wrong")
+        again, _ = fetch(MispFeed(caller), cursor)
+    finally:
+        fetcher.close()
+    assert [*came] == [*again]  # the same event, in a newer state
+    told_now = {}
+    for data in again.values():
+        for thing in read_event([data], Context("arcadia", 0)):
+            if isinstance(thing, Made) and (tree := json.loads(thing.data))["type"] == "indicator":
+                told_now[tree["pattern"]] = tree.get("revoked", False)
+    assert told_now.get(indicator(TWO)["pattern"]) is False
+    gone = node.send("GET", f"{path.removesuffix('/manifest.json')}/removed")
+    assert [line["remove"] for line in told(gone)] == [indicator(ONE, 1)["id"]]
+    (event,) = (json.loads(data)["Event"] for data in again.values())
+    assert {each["value"]: each.get("deleted", False) for each in event["Attribute"]} == {ONE: True, TWO: False}
+    assert node.send("GET", f"{path.removesuffix('manifest.json')}hashes.csv").body.count(b"\n") == 1

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from pymisp import MISPEvent
 from pysequoia import Cert, Sig, verify
 
 from comity.formats.convert import Loss
+from comity.formats.csaf import write
 from comity.formats.misp import feed
+from comity.vocab import Tlp
 from tests.cli.conftest import Party
+from tests.formats.advisories import advisory
 
 TO = "cert.arcadia.example/csirt~grid"
 BASE = "https://csaf.arcadia.example/secret"
@@ -95,7 +99,9 @@ def test_hashes_signatures_and_indexes_fit(provider: Path) -> None:
     names = (provider / "green/index.txt").read_text().splitlines()  # §7.1.12
     changes = [line.split(",")[0].strip('"') for line in (provider / "green/changes.csv").read_text().splitlines()]
     assert sorted(names) == sorted(changes)  # §7.1.13
-    (feed_of,) = metadata["distributions"][0]["rolie"]["feeds"]
+    feed_of, open_to_all = metadata["distributions"][0]["rolie"]["feeds"]
+    assert (feed_of["tlp_label"], open_to_all["tlp_label"]) == ("GREEN", "WHITE")
+    assert read(provider / "white/csaf-feed-tlp-white.json")["feed"]["entry"] == []  # §7.1.15: one to follow from now
     rolie = read(provider / feed_of["url"].removeprefix(f"{BASE}/"))["feed"]  # §7.1.15
     linked = [link["href"] for entry in rolie["entry"] for link in entry["link"]]
     for name in names:
@@ -131,3 +137,136 @@ def test_the_key_is_this_owners_alone(provider: Path, ready: Party) -> None:
         "export", "--to", TO, "--since", "36500d", "--format", "csaf", "--address", BASE, "--out", provider, code=74
     )
     assert "chmod 600" in ran.err
+
+
+# -- what was taken back ------------------------------------------------------------------
+
+
+def bundle(path: Path, *objects: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"type": "bundle", "id": f"bundle--{uuid.uuid4()}", "objects": objects}))
+    return path
+
+
+def sees(value: str) -> dict[str, Any]:
+    return {
+        "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid.uuid5(uuid.NAMESPACE_DNS, value)}",
+        "created": "2026-11-20T08:00:00.000Z", "modified": "2026-11-20T08:00:00.000Z", "name": value,
+        "pattern": f"[ipv4-addr:value = '{value}']", "pattern_type": "stix", "valid_from": "2026-11-20T08:00:00Z",
+    }  # fmt: skip
+
+
+def event_of(folder: Path) -> tuple[dict[str, Any], MISPEvent]:
+    (entry,) = feed.read_feed((folder / "manifest.json").read_bytes())
+    assert not isinstance(entry, Loss)
+    data = read(folder / f"{entry.uuid}.json")
+    event = MISPEvent()
+    event.load(json.loads(json.dumps(data)))  # it takes what it loads to pieces
+    assert entry.timestamp == int(data["Event"]["timestamp"])
+    return data["Event"], event
+
+
+def test_misp_is_told_what_was_taken_back_and_nothing_of_what_was_erased(alone: Party, tmp_path: Path) -> None:
+    values = ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
+    alone(
+        "ingest", bundle(tmp_path / "b.json", *map(sees, values)), "--source", "s", "--tlp", "GREEN", "--pap", "GREEN"
+    )
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    folder = tmp_path / "feed"
+
+    def export(code: int = 0) -> tuple[dict[str, Any], MISPEvent]:
+        alone.ask("export", "--to", TO, "--format", "misp-feed", "--out", folder, code=code)
+        return event_of(folder)
+
+    first, _ = export()
+    assert export()[0] == first  # nothing changed, nothing is fetched anew
+    alone("retract", sees(values[0])["id"], "--reason", "wrong")
+    alone("erase", sees(values[1])["id"], "--basis", "a request of the person concerned")
+    second, event = export()
+    assert int(second["timestamp"]) > int(first["timestamp"])
+    assert {each.value: each.deleted for each in event.attributes} == {values[0]: True, values[2]: False}
+    assert values[1] not in json.dumps(second)
+    digests = (folder / "hashes.csv").read_text()
+    assert hashlib.md5(values[2].encode(), usedforsecurity=False).hexdigest() in digests
+    assert hashlib.md5(values[0].encode(), usedforsecurity=False).hexdigest() not in digests
+    assert export()[0] == second
+    alone("retract", sees(values[2])["id"], "--reason", "wrong")
+    third, event = export(code=1)  # nothing goes but word of what was taken back
+    assert third["info"] == feed.WITHDRAWN
+    assert {each.value: each.deleted for each in event.attributes} == {values[0]: True, values[2]: True}
+    assert export(code=1)[0] == third
+
+
+# -- documents that came in ------------------------------------------------------------------
+
+
+def original(path: Path, **more: Any) -> Path:
+    tree = advisory()
+    tree["document"] |= more
+    path.write_text(json.dumps(tree, indent=3))
+    return path
+
+
+def documents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/*/*.json")}
+
+
+def offer(node: Party, folder: Path) -> dict[str, Any]:
+    done: dict[str, Any] = node.ask("export", "--to", TO, "--format", "csaf", "--address", BASE, "--out", folder)
+    return done
+
+
+WHITE = {"distribution": {"tlp": {"label": "WHITE"}}, "acknowledgments": [{"names": ["Ada"]}]}
+
+
+def test_a_document_goes_out_as_it_came(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    came = original(tmp_path / "arc.json", **WHITE)
+    alone("ingest", came, "--source", "arcadia", "--tlp", "CLEAR")
+    folder = tmp_path / "csaf"
+    offer(alone, folder)
+    assert documents(folder) == {"white/2026/arc-2026-001.json": came.read_bytes()}
+    rolie = read(folder / "white/csaf-feed-tlp-white.json")["feed"]
+    assert [entry["id"] for entry in rolie["entry"]] == ["ARC-2026-001"]
+    (folder / "white/2026/arc-2026-001.json.asc").read_text().index("BEGIN PGP SIGNATURE")
+
+
+def test_a_document_of_which_a_part_may_not_go_stays(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    alone("ingest", original(tmp_path / "arc.json", **WHITE), "--source", "arcadia", "--tlp", "CLEAR")
+    shown = alone.ask("lookup", "CVE-2026-1234")
+    ident = shown["answers"][0]["found"][0]["id"]
+    folder = tmp_path / "csaf"
+    offer(alone, folder)
+    alone("narrow", ident, "--tlp", "AMBER", "--reason", "not yet")
+    done = offer(alone, folder)
+    assert done["left"]["a CSAF document that may not go as it came"] == 1
+    found = documents(folder)
+    assert all(path.startswith("amber/") for path in found)  # ours, under the label that it needs now
+    assert all(json.loads(data)["document"]["tracking"]["id"].startswith("COMITY-") for data in found.values())
+    assert not any("Ada" in data.decode() for data in found.values())
+
+
+def test_who_is_thanked_goes_only_to_everybody(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    green = {**WHITE, "distribution": {"tlp": {"label": "GREEN"}}}
+    alone("ingest", original(tmp_path / "arc.json", **green), "--source", "arcadia", "--tlp", "GREEN")
+    folder = tmp_path / "csaf"
+    offer(alone, folder)
+    assert documents(folder)
+    assert not any("Ada" in data.decode() for data in documents(folder).values())
+
+
+def test_no_label_is_looser_than_its_authors(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER+STRICT", "--client")
+    known = {
+        "type": "vulnerability", "spec_version": "2.1", "id": "vulnerability--84e4d88f-44ea-4bcd-bbf3-b2c1c320bcb3",
+        "created": "2026-11-20T08:00:00.000Z", "modified": "2026-11-21T08:00:00.000Z", "name": "CVE-2026-11111",
+        "description": "In no report; see http://a.evil.example/x.",
+    }  # fmt: skip
+    alone("ingest", bundle(tmp_path / "b.json", known), "--source", "s", "--tlp", "AMBER")
+    folder = tmp_path / "csaf"
+    offer(alone, folder)
+    ((path, data),) = documents(folder).items()
+    assert path == "amber/2026/comity-84e4d88f-44ea-4bcd-bbf3-b2c1c320bcb3.json"
+    assert json.loads(data)["vulnerabilities"][0]["cve"] == "CVE-2026-11111"
+    assert write.label(Tlp.AMBER_STRICT) == "RED"

@@ -29,6 +29,7 @@ class Made(NamedTuple):
     label: str  # WHITE, GREEN, AMBER, RED
     released: Instant  # its current version
     begun: Instant  # its first
+    original: bytes = b""  # the document as somebody else wrote it; empty: it is ours
 
 
 class File(NamedTuple):
@@ -59,7 +60,7 @@ def tree(provider: Provider, documents: Sequence[Made], sign: Sign) -> Iterator[
     paths = [path_of(made.document["document"]["tracking"]["id"], made.label, made.begun) for made in documents]
     hashes: list[str] = []
     for made, path in zip(documents, paths, strict=True):
-        data = msgspec.json.format(_ENCODE(made.document), indent=2) + b"\n"
+        data = made.original or msgspec.json.format(_ENCODE(made.document), indent=2) + b"\n"
         name = path.rpartition("/")[2]
         digest = hashlib.sha512(data).hexdigest()
         hashes.append(digest)
@@ -67,10 +68,15 @@ def tree(provider: Provider, documents: Sequence[Made], sign: Sign) -> Iterator[
         yield File(f"{path}.sha256", f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode())  # §7.1.18
         yield File(f"{path}.sha512", f"{digest}  {name}\n".encode())
         yield File(f"{path}.asc", sign(data))  # §7.1.19
-    for label in sorted({made.label for made in documents} or {"WHITE"}):
+    for label in _labels(documents):
         some = [(made, path) for made, path in zip(documents, paths, strict=True) if made.label == label]
         yield from _indexes(provider, label, some)
     yield File("provider-metadata.json", _metadata(provider, documents))
+
+
+def _labels(documents: Sequence[Made]) -> list[str]:
+    """Return the labels that have feeds: WHITE always, so that there is one to follow before the first document."""
+    return sorted({"WHITE", *(made.label for made in documents)})
 
 
 def _indexes(provider: Provider, label: str, some: Sequence[tuple[Made, str]]) -> Iterator[File]:
@@ -117,24 +123,29 @@ def _entry(provider: Provider, made: Made, path: str) -> dict[str, Any]:
             {"href": f"{url}.asc", "rel": "signature"},
         ],
         "published": moment(made.begun),
-        "summary": {"content": about["notes"][0]["text"][:1_000]},
         "title": about["title"],
         "updated": moment(made.released),
-    }
+    } | _summary(about.get("notes"))
+
+
+def _summary(notes: object) -> dict[str, Any]:
+    """Return an entry's summary: the first note that is one."""
+    held = [note for note in notes if isinstance(note, dict)] if isinstance(notes, list) else []
+    texts = [note.get("text") for note in held if note.get("category") == "summary"]
+    return {"summary": {"content": texts[0][:1_000]}} if texts and isinstance(texts[0], str) and texts[0] else {}
 
 
 def _metadata(provider: Provider, documents: Sequence[Made]) -> bytes:
     """Return provider-metadata.json (CSAF 2.0 §7.1.7): the role is a trusted provider's."""
-    labels = sorted({made.label for made in documents} or {"WHITE"})
     feeds = [
         {
             "summary": f"Documents of TLP:{label}",
             "tlp_label": label,
             "url": f"{provider.base}{label.lower()}/csaf-feed-tlp-{label.lower()}.json",
         }
-        for label in labels
+        for label in _labels(documents)
     ]
-    folders = [{"directory_url": f"{provider.base}{label.lower()}/"} for label in labels]
+    folders = [{"directory_url": f"{provider.base}{label.lower()}/"} for label in _labels(documents)]
     return (
         msgspec.json.format(
             _ENCODE(

@@ -2,8 +2,8 @@
 
 Rules: a document says what its objects say and no more. Values are defanged in its notes: an advisory is read by
 people. It is of the category `csaf_base`, for what a product is affected by is its vendor's to say. The label is the
-strictest of all that stands in it; CSAF 2.0 knows no AMBER+STRICT, which is written as AMBER with the full label as
-its text.
+strictest of all that stands in it; CSAF 2.0 knows no AMBER+STRICT, which is written as RED with the full label as its
+text: who reads the label alone gives it to nobody whom its author kept out.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any, Final, NamedTuple
 
 from comity.canon import Instant
 from comity.errors import Malformed
+from comity.formats import defang
 from comity.formats.stix import observe
 from comity.vocab import Tlp
 
 NOTE_VALUES_MAX: Final = 5_000  # values told in one document: a longer list is a list, not an advisory
-_LABELS: Final = {Tlp.CLEAR: "WHITE", Tlp.AMBER_STRICT: "AMBER"}  # CSAF 2.0 §3.2.1.5.2
+_LABELS: Final = {Tlp.CLEAR: "WHITE", Tlp.AMBER_STRICT: "RED"}  # CSAF 2.0 §3.2.1.5.2
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}\Z")
 _CATEGORIES: Final = frozenset({"coordinator", "discoverer", "other", "translator", "user", "vendor"})
 _UNSAFE: Final = re.compile(r"[^+\-a-z0-9]+")
@@ -143,13 +144,8 @@ def _values(about: Sequence[Tree]) -> list[str]:
             seen, _ = observe.of_object(dict(tree))
         except Malformed:
             continue
-        found |= {f"{one.kind} {defanged(one.value)}": None for one in seen}
+        found |= {f"{one.kind} {defang.defang(one.kind, one.value)}": None for one in seen}
     return list(found)
-
-
-def defanged(value: str) -> str:
-    """Return a value so that nobody follows it by mistake."""
-    return value.replace("http", "hxxp", 1).replace(".", "[.]") if "." in value else value
 
 
 def _vulnerability(tree: Tree) -> dict[str, Any]:

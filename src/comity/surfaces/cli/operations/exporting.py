@@ -86,7 +86,8 @@ def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted
     path = Path(ask.path)
     skipped = Skipped()
     actor = actor_of(desk, unit, ask)
-    task = Task(desk, unit, exported, _about(desk, exported, ask), sifted, skipped, ask.address, actor)
+    before = Path(ask.before) if ask.before else path if (path / forms.MARK).exists() else None
+    task = Task(desk, unit, exported, _about(desk, exported, ask), sifted, skipped, ask.address, actor, before)
     if ask.form in forms.TREES:
         _put_folder(task, ask.form, path)
     else:

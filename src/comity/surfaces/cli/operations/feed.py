@@ -150,7 +150,8 @@ def _renewed(desk: Desk, feed: Feed, editions: Editions, state: State | None) ->
     with ExitStack() as within:
         within.callback(_remove, fresh)
         gathered = kept.gathering(editions.folder, within)
-        exporting.export(desk, _export(feed, fresh), gathered.add)
+        before = editions.folder / f"edition.{state.tag}" if state is not None and state.tag else None
+        exporting.export(desk, _export(feed, fresh, before), gathered.add)
         tag = editions.tag_of(gathered, feeds.definition(feed, __version__))
         with node.store.read() as unit:  # the decision itself is on record now, if it was a new one
             moment = feeds.tag(unit, feed, node.now())
@@ -227,7 +228,7 @@ def _natively(desk: Desk, unit: Unit, feed: Feed, told: list[Change], state: Sta
     return removals(gone, about, Skipped())
 
 
-def _export(feed: Feed, path: Path) -> Export:
+def _export(feed: Feed, path: Path, before: Path | None) -> Export:
     return Export(
         to=feed.to,
         choice=Choice(source=feed.source, type=feed.type),
@@ -240,6 +241,7 @@ def _export(feed: Feed, path: Path) -> Export:
         warned=feed.sieve.warned,
         faded=feed.sieve.faded,
         address=verbs.NOWHERE,
+        before=str(before) if before is not None else "",
         office=feed.office,
         user=feed.user,
     )

@@ -49,6 +49,7 @@ class Task(NamedTuple):
     skipped: Skipped
     address: str  # where a folder of files will be found, without a slash at its end
     actor: Actor
+    before: Path | None = None  # the folder that this one will stand in place of
 
     def lost(self, losses: Losses) -> None:
         """Count what a form had no place for."""

@@ -1,15 +1,15 @@
 """Exports that are a folder of files: a MISP feed, and the tree of a CSAF provider.
 
 Rules: what may go was decided before; here it is only arranged. Each report makes an event or a document with the
-objects that it names; what no report names goes into one event a month, and into no document. A tree is made whole
-beside the one that it replaces, so that nobody fetches half of one.
+objects that it names; what no report names goes into one event a day, and of it each vulnerability into a document. A
+tree is made whole beside the one that it replaces, so that nobody fetches half of one; what that held and this one does
+not is told to MISP as deleted.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,12 +26,15 @@ from comity.formats.misp.write import write as write_event
 from comity.node import exporting
 from comity.node.ports import place, position
 from comity.node.spans import runs
+from comity.surfaces.cli.operations import advisories
 from comity.surfaces.cli.operations.forms import Task, event
 from comity.surfaces.cli.verbs.feed import NOWHERE
 from comity.vocab import Tlp
 
 TREE_OBJECTS_MAX: Final = 500_000  # objects of one tree: what is larger is fetched by TAXII or as one bundle
 CATEGORIES: Final = {"csirt": "coordinator", "sector-isac": "coordinator"}
+_VULNERABILITY: Final = intel.type_code("vulnerability")
+_ENCODE: Final = msgspec.json.Encoder().encode
 _GATHERING: Final = frozenset({intel.type_code("report"), intel.type_code("grouping")})
 _MICROS: Final = 1_000_000
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -55,12 +58,12 @@ class _Group(NamedTuple):
     """What becomes one event or document: a report and what it names, or what nothing names."""
 
     report: _Row | None
-    month: str
+    day: str
     rows: tuple[_Row, ...]
 
 
 def misp_feed(task: Task, folder: Path) -> None:
-    """Write a MISP feed: an event for each report, one a month for the rest, manifest.json and hashes.csv."""
+    """Write a MISP feed: an event for each report, one a day for the rest, manifest.json and hashes.csv."""
     _put(folder, _misp(task))
 
 
@@ -103,7 +106,7 @@ def _rows(task: Task) -> list[_Row]:
 
 
 def _groups(task: Task, rows: Sequence[_Row]) -> Iterator[_Group]:
-    """Yield each report with what it names, then what no report names, by month."""
+    """Yield each report with what it names, then what no report names, by day."""
     by_key = {row.key: row for row in rows}
     left = dict(by_key)
     for report in sorted((row for row in rows if row.code in _GATHERING), key=lambda row: (row.modified, row.number)):
@@ -113,12 +116,12 @@ def _groups(task: Task, rows: Sequence[_Row]) -> Iterator[_Group]:
         for row in named:
             left.pop(row.key, None)
         yield _Group(report, "", (report, *named))
-    months: dict[str, list[_Row]] = {}
+    days: dict[str, list[_Row]] = {}
     for row in left.values():
-        month = datetime.fromtimestamp(row.modified // _MICROS, UTC).strftime("%Y-%m")
-        months.setdefault(month, []).append(row)
-    for month, some in sorted(months.items()):
-        yield _Group(None, month, tuple(sorted(some)))
+        # The day it was made, which no newer version moves: MISP keeps an attribute in the event it first came in.
+        days.setdefault(str(_DECODE(_body(task, row)).get("created"))[:10], []).append(row)
+    for day, some in sorted(days.items()):
+        yield _Group(None, day, tuple(sorted(some)))
 
 
 def _key(ref: object) -> _Key:
@@ -150,25 +153,65 @@ def _misp(task: Task) -> Iterator[provider.File]:
     entries: list[feed.Entry] = []
     hashes: list[bytes] = []
     losses, labels = Losses(), _labels(task)
-    for group in _groups(task, _rows(task)):
-        seed = str(group.report.number if group.report else group.month)
+    old = _events_before(task.before)
+    rows = _rows(task)
+    going = {row.number for row in rows}
+
+    def gone(ident: str) -> bool:
+        return _is_gone(task, ident, going)
+
+    for group in _groups(task, rows):
+        seed = str(group.report.number if group.report else group.day)
         space = f"comity:{task.about.node}:{task.exported.audience.name}:{seed}"
         about = event(task, str(uuid.uuid5(uuid.NAMESPACE_URL, space)), _title(task, group))._replace(
             at=max(row.modified for row in group.rows) // _MICROS, tlp=_strictest(labels, group.rows)
         )
         data = b"".join(write_event((_body(task, row) for row in group.rows), about, losses))
-        made = _DECODE(data)["Event"]
+        made = feed.carried(_DECODE(data)["Event"], old.pop(about.uuid, None), task.about.at, gone)
         entries.append(feed.entry(made))
         hashes += feed.hashes(made)
-        yield provider.File(f"{about.uuid}.json", data)
+        yield provider.File(f"{about.uuid}.json", _ENCODE({"Event": made}))
+    for event_before in old.values():
+        left = feed.withdrawn(event_before, task.about.at, gone)
+        if left is not None:
+            entries.append(feed.entry(left))
+            yield provider.File(f"{left['uuid']}.json", _ENCODE({"Event": left}))
     yield provider.File("hashes.csv", b"".join(hashes))
     yield provider.File("manifest.json", feed.manifest(entries))
     task.lost(losses)
 
 
+def _events_before(folder: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the events of the feed that this one stands in place of; what cannot be read is as if it were not."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in folder.glob("*-*.json") if folder is not None else ():
+        try:
+            event_before = _DECODE(path.read_bytes())["Event"]
+            found[str(event_before["uuid"])] = event_before
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _is_gone(task: Task, ident: str, going: Set[int]) -> bool:
+    """Say whether an object goes no more and may be told as deleted: what is erased is told to nobody."""
+    try:
+        number = intel.object_number(uuid.UUID(ident).bytes)
+    except ValueError:
+        return False
+    if number in going:  # in another event now, or in this one under another UUID
+        return False
+    stated: Sequence[tuple[Any, ...]] = task.unit.views.find_many(intel.STATED, "object", [number])
+    for at, *_ in stated:
+        log_id, index = place(at)
+        if task.unit.entries.is_held(log_id, index):
+            return True
+    return False
+
+
 def _title(task: Task, group: _Group) -> str:
     if group.report is None:
-        return f"{task.about.node}: {group.month}"
+        return f"{task.about.node}: {group.day}"
     name = str(_DECODE(_body(task, group.report)).get("name") or "")
     return " ".join(name.split())[:200] or "Report"
 
@@ -177,21 +220,23 @@ def _title(task: Task, group: _Group) -> str:
 
 
 def _csaf(task: Task) -> Iterator[provider.File]:
-    """Yield the tree of a CSAF provider; objects that no report names are in no document, and counted."""
+    """Yield the tree of a CSAF provider: originals, reports, vulnerabilities alone; what is in none is counted."""
     node = task.desk.services.node
     card = node.card(task.unit, node.me).card
     publisher = Publisher(card.name, f"https://{node.me}", CATEGORIES.get(card.offices[0].kind, "other"))
     labels, base = _labels(task), f"{task.address}/"
     # A signature is over bytes: a list that is fetched by a secret address names that in no signed document.
     own = "" if task.address == NOWHERE else base
-    documents: list[provider.Made] = []
-    for group in _groups(task, _rows(task)):
-        if group.report is None:
-            task.sifted.left["named by no report"] += len(group.rows)
-            continue
-        tree = _DECODE(_body(task, group.report))
-        about = tuple(_DECODE(_body(task, row)) for row in group.rows[1:])
-        tlp, revisions = _strictest(labels, group.rows), _revisions(task, group.report)
+    idents = {ident: label for _, ident, label in exporting.idents(node, task.unit, task.exported.places)}
+    found = list(advisories.originals(task, idents))
+    within = {ident for one in found for ident in one.idents}
+    documents: list[provider.Made] = [one.made for one in found]
+    for head, rows in _advised(task, _groups(task, _rows(task))):
+        tree = _DECODE(_body(task, head))
+        if tree["id"] in within:
+            continue  # it goes as it came
+        about = tuple(_DECODE(_body(task, row)) for row in rows[1:] or rows)
+        tlp, revisions = _strictest(labels, rows), _revisions(task, head)
         report = write.Report(tree, about, tlp, revisions)
         label = write.label(tlp)
         url = own and own + provider.path_of(write.tracking_id(tree), label, revisions[0])
@@ -199,7 +244,31 @@ def _csaf(task: Task) -> Iterator[provider.File]:
         documents.append(provider.Made(made, label, revisions[-1], revisions[0]))
     pgp = task.desk.openpgp
     who = provider.Provider(publisher, base, pgp.certificate(), pgp.fingerprint(), task.about.at)
-    yield from provider.tree(who, documents, pgp.sign)
+    yield from provider.tree(who, _distinct(task, documents), pgp.sign)
+
+
+def _advised(task: Task, groups: Iterable[_Group]) -> Iterator[tuple[_Row, tuple[_Row, ...]]]:
+    """Yield what becomes a document, and all that stands in it: reports, and vulnerabilities that no report names."""
+    for group in groups:
+        if group.report is not None:
+            yield group.report, group.rows
+            continue
+        alone = [row for row in group.rows if row.code == _VULNERABILITY]
+        task.sifted.left["named by no report"] += len(group.rows) - len(alone)
+        for row in alone:
+            yield row, (row,)
+
+
+def _distinct(task: Task, documents: Sequence[provider.Made]) -> list[provider.Made]:
+    """Return documents of which no two would lie in one place: two publishers may have one tracking id."""
+    found: dict[str, provider.Made] = {}
+    for made in documents:
+        path = provider.path_of(made.document["document"]["tracking"]["id"], made.label, made.begun)
+        if path in found:
+            task.sifted.left["another document of this name"] += 1
+        else:
+            found[path] = made
+    return list(found.values())
 
 
 def _revisions(task: Task, report: _Row) -> tuple[Instant, ...]:

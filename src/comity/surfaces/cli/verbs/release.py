@@ -111,6 +111,7 @@ class Export(Ask, frozen=True):
     choice: Choice
     path: str  # absolute
     form: str = "stix"
+    before: str = ""  # absolute: the folder that this one will stand in place of; empty: what is at `path`
     address: str = ""  # where a folder of files will be found: forms that name their own files need it
     purpose: str = "read"
     confidence: int = 0  # at least this, from 0 to 100
