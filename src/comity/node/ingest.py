@@ -98,6 +98,7 @@ class Ingested:
     attached: int = 0  # files from inside that were kept as attachments
     attached_known: int = 0  # the same bytes from the same source, about the same: there already
     dry: bool = False
+    sign: bool = True  # each batch at once; else with what is signed next, within BATCH_SECONDS_MAX while a node serves
     report: Report = field(default_factory=Report)  # of objects
     losses: Losses = field(default_factory=Losses)  # of a reader: what it could not make objects of
     tell: Callable[[Loss], None] | None = None  # hears every loss, also those that no list has room for
@@ -247,7 +248,7 @@ def _objects(node: Node, origin: Source, headers: _Headers, good: Sequence[_Good
         for one in fresh:
             headers.of(one.facts.tlp)
     else:
-        with node.writing() as unit:
+        with node.writing(sign=done.sign) as unit:
             fresh = _unknown(node, unit, origin, good, done)
             _write(node, unit, headers, fresh)
     for one in fresh:

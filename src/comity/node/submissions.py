@@ -9,7 +9,7 @@ are bounded for each correspondent. Objects are answered one by one: one that is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -94,6 +94,9 @@ class Submitted(NamedTuple):
     answers: tuple[Answer, ...]
 
 
+Beside = Callable[[Unit, Submitted], None]
+
+
 @dataclass(slots=True)
 class _Checked:
     good: list[bytes]
@@ -110,8 +113,12 @@ def submit_objects(
     *,
     name: str = "",
     check: Checker = intel.check_each,
+    beside: Beside | None = None,
 ) -> Submitted:
-    """Take STIX 2.1 objects, each given as its own bytes. Raises `Refused`, `TooLarge`, `Conflict` (too much waits)."""
+    """Take STIX 2.1 objects, each given as its own bytes. Raises `Refused`, `TooLarge`, `Conflict` (too much waits).
+
+    `beside` is called in the unit of work in which the submission is put on record.
+    """
     size = sum(map(len, objects))
     _admit(node, who, channel, size)
     if len(objects) > SUBMISSION_OBJECTS_MAX:
@@ -126,9 +133,9 @@ def submit_objects(
         others=checked.others,
     )
     if who.waits and checked.good:
-        _wait(node, who, one, body)
+        _wait(node, who, one, body, checked.answers, beside)
         return Submitted(one, tuple(checked.answers))
-    done = Ingested()
+    done = Ingested(sign=False)
     if checked.good:
         things = iter([split.Piece(0, data) for data in checked.good])
         facts = iter(checked.facts)
@@ -138,7 +145,7 @@ def submit_objects(
                 yield [next(facts) for _ in batch]
 
         ingest.keep(node, who.actor(), _source_of(node, who), things, None, known, done)  # type: ignore[arg-type]
-    return Submitted(_settle_taken(node, who, one, done), tuple(checked.answers))
+    return Submitted(_settle_taken(node, who, one, done, checked.answers, beside), tuple(checked.answers))
 
 
 def submit_bytes(
@@ -233,20 +240,38 @@ def _draft(node: Node, who: Correspondent, channel: Channel, name: str, form: st
     return Submission(ident, who.audience, channel, shown, form, node.now(), len(data), digest, WAITING)
 
 
-def _wait(node: Node, who: Correspondent, one: Submission, data: bytes) -> None:
+def _wait(
+    node: Node,
+    who: Correspondent,
+    one: Submission,
+    data: bytes,
+    answers: Sequence[Answer] = (),
+    beside: Beside | None = None,
+) -> None:
     with node.writing(sign=False) as unit:
         unit.documents.put(INBOX, one.key, msgspec.json.encode(one))
         unit.documents.put(BODIES, one.id, data)
         _record(node, unit, who.actor(), one)
+        if beside is not None:
+            beside(unit, Submitted(one, tuple(answers)))
 
 
-def _settle_taken(node: Node, who: Correspondent, one: Submission, done: Ingested) -> Submission:
+def _settle_taken(
+    node: Node,
+    who: Correspondent,
+    one: Submission,
+    done: Ingested,
+    answers: Sequence[Answer] = (),
+    beside: Beside | None = None,
+) -> Submission:
     taken = msgspec.structs.replace(
         one, state=TAKEN, kept=done.kept, settled=node.now(), refused=max(one.refused, done.report.refused)
     )
     with node.writing(sign=False) as unit:
         unit.documents.put(SETTLED, taken.key, msgspec.json.encode(taken))
         _record(node, unit, who.actor(), taken)
+        if beside is not None:
+            beside(unit, Submitted(taken, tuple(answers)))
     return taken
 
 

@@ -27,7 +27,7 @@ from comity.limits import TAXII_STATUS_SECONDS, TAXII_STATUSES_MAX
 from comity.node import acting, submissions
 from comity.node.ports import Unit, place
 from comity.node.services import Services
-from comity.node.submissions import ACCEPTED, REFUSED, WAITING
+from comity.node.submissions import ACCEPTED, REFUSED, WAITING, Submitted
 from comity.surfaces.taxii.admission import Reader
 from comity.vocab import Channel
 
@@ -62,27 +62,37 @@ def post(services: Services, reader: Reader, body: bytes) -> Status:
         reason = whole[0].reason if whole else "it has no `objects`"
         raise Unprocessable(f"the body is no envelope of TAXII 2.1: {reason}")
     objects = [one.data for one in pieces if isinstance(one, Piece)]
+    made: list[Status] = []
+
+    def beside(unit: Unit, done: Submitted) -> None:
+        status = _status(services, done, objects, [one for one in pieces if isinstance(one, Refusal)])
+        waits = done.submission.id if status.pending_count else ""
+        _keep(services, unit, reader, status, waits)
+        made.append(status)
+
     try:
-        done = submissions.submit_objects(
-            node, reader.who, Channel.TAXII, objects, name="TAXII envelope", check=services.check
+        submissions.submit_objects(
+            node, reader.who, Channel.TAXII, objects, name="TAXII envelope", check=services.check, beside=beside
         )
     except TooLarge as error:  # no more bytes than `max_content_length`, so that 413 would be another thing (§4.2.1)
         raise Unprocessable(str(error), hint="send fewer objects in one envelope") from error
-    now = node.now()
+    return made[0]
+
+
+def _status(services: Services, done: Submitted, objects: Sequence[bytes], cut: Sequence[Refusal]) -> Status:
+    """Return what became of a POST: `cut` are those of its objects that are none."""
+    node = services.node
+    at = taxii.stamp(node.now() * taxii.MICROSECONDS)
     answers = list(zip(done.answers, objects, strict=True))
-    at = taxii.stamp(now * taxii.MICROSECONDS)
     failures = [
         Detail(one.id or _nameless(n), _version_said(data) or at, one.reason)
         for n, (one, data) in enumerate(answers, 1)
         if one.outcome == REFUSED
     ]
-    failures += [
-        Detail(one.ident or _nameless(len(answers) + n), at, one.reason)
-        for n, one in enumerate((one for one in pieces if isinstance(one, Refusal)), 1)
-    ]
+    failures += [Detail(one.ident or _nameless(len(answers) + n), at, one.reason) for n, one in enumerate(cut, 1)]
     came = tuple(Detail(one.id, _version(one.modified) or at) for one, _ in answers if one.outcome != REFUSED)
     waits = done.submission.state == WAITING and bool(came)
-    status = Status(
+    return Status(
         id=str(UUID(bytes=node.entropy(16), version=4)),
         status=PENDING if waits else COMPLETE,
         request_timestamp=at,
@@ -94,8 +104,6 @@ def post(services: Services, reader: Reader, body: bytes) -> Status:
         failures=tuple(failures),
         pendings=came if waits else (),
     )
-    _keep(services, reader, status, done.submission.id if waits else "", now)
-    return status
 
 
 def status(services: Services, reader: Reader, ident: str) -> Status:
@@ -147,15 +155,14 @@ def _sent(services: Services, unit: Unit, reader: Reader, ident: str, asked: Fil
 # -- statuses -----------------------------------------------------------------------------
 
 
-def _keep(services: Services, reader: Reader, status: Status, submission: str, now: Instant) -> None:
+def _keep(services: Services, unit: Unit, reader: Reader, status: Status, submission: str) -> None:
     # The ids of what came in stand in the answer to the POST; kept are counts and what is not settled or went wrong.
-    who = reader.who.audience
+    who, now = reader.who.audience, services.node.now()
     kept = _Kept(msgspec.structs.replace(status, successes=()), now, who, submission)
-    with services.node.store.write() as unit:
-        unit.documents.put(STATUSES, f"{who} {status.id}", msgspec.msgpack.encode(kept))
-        if UUID(status.id).int % LOOKED_THROUGH == 0:  # by chance: nothing has to be counted
-            for key in _past(unit, f"{who} ", now):
-                unit.documents.delete(STATUSES, key)
+    unit.documents.put(STATUSES, f"{who} {status.id}", msgspec.msgpack.encode(kept))
+    if UUID(status.id).int % LOOKED_THROUGH == 0:  # by chance: nothing has to be counted
+        for key in _past(unit, f"{who} ", now):
+            unit.documents.delete(STATUSES, key)
 
 
 def _past(unit: Unit, prefix: str, now: Instant) -> list[str]:
