@@ -17,7 +17,7 @@ from comity.formats.convert import TLP_REFS, Context, Loss, Made
 from comity.formats.mail import bounces, headers, markings, message, protected, reading, tickets, write
 from comity.formats.mail.headers import Address
 from comity.formats.mail.message import Automatic, Protection
-from comity.limits import MAIL_PARTS_MAX
+from comity.limits import MAIL_LINES_MAX, MAIL_PARAMS_CHARS_MAX, MAIL_PARTS_MAX, MAIL_STEPS_MAX
 from comity.vocab import Pap, Tlp
 
 ME = Address("CERT Arcadia", "cert@arcadia.example")
@@ -92,10 +92,11 @@ def test_an_smime_structure_is_given_back() -> None:
     [
         ("TLP:AMBER+STRICT", Tlp.AMBER_STRICT), ("tlp amber", Tlp.AMBER), ("TLP:WHITE", Tlp.CLEAR),
         ("TLP:GREEN x", Tlp.GREEN), ("> TLP:RED\nTLP:GREEN", Tlp.RED), ("HTLP:RED", None), ("TLP:REDACTED", None),
+        ("TLP:AMBER-STRICT", Tlp.AMBER_STRICT), ("TLP AMBER STRICT", Tlp.AMBER_STRICT), ("TLP\uff1aRED", Tlp.RED),
     ],
 )  # fmt: skip
 def test_the_strictest_label_counts(text: str, tlp: Tlp | None) -> None:
-    assert markings.tlp(message.read(b"Subject: x\n\n" + text.encode())) is tlp
+    assert markings.tlp(message.read(b"Subject: x\nContent-Type: text/plain; charset=utf-8\n\n" + text.encode())) is tlp
 
 
 def test_a_label_in_a_field_counts() -> None:
@@ -213,7 +214,18 @@ def test_a_text_begins_no_header(field: str) -> None:
     assert not headers.every(got.fields, "bcc")
 
 
-@pytest.mark.parametrize("address", ["a b@c.example", "a@b@c", "x", "a@b.example\r\nBcc: c@d.example", "<a@b.example>"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a b@c.example",
+        "a@b@c",
+        "x",
+        "a@b.example\r\nBcc: c@d.example",
+        "<a@b.example>",
+        "a@" + "\u00fc" * 70,
+        "a@\u00fc..example",
+    ],
+)
 def test_a_wrong_address_is_not_written(address: str) -> None:
     made = draft(to=(Address("x", address),))
     with pytest.raises(Misuse):
@@ -261,6 +273,101 @@ def test_a_message_is_a_report_under_its_label() -> None:
     assert [(one.rule, one.where) for one in found if isinstance(one, Loss)] == [("attached", "2 kit.zip")]
 
 
+FORWARD = b"""\
+From: gm@borealia.example
+Subject: Fwd
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+FYI
+--b
+Content-Type: %b
+
+%b
+--b--
+"""
+
+
+@pytest.mark.parametrize(
+    ("media", "within"),
+    [
+        (b"message/rfc822", b"Subject: [TLP:RED] the list\n\n198.51.100.7"),
+        (b"message/rfc822", b"Subject: =?utf-8?B?W1RMUDpSRURd?=\n\n198.51.100.7"),
+        (b"message/rfc822", b"Subject: x\nX-TLP: RED\n\n198.51.100.7"),
+        (b"message/rfc822", b"Subject: x\n\nTLP:RED\n198.51.100.7"),
+        (b"message/rfc822", b"Subject: x\nContent-Type: message/rfc822\n\nSubject: TLP:RED\n\n198.51.100.7"),
+        (b"text/plain", b"TLP:RED\n198.51.100.7"),
+        (b"text/html", b"<p>TLP:<b>RED</b> 198.51.100.7</p>"),
+    ],
+)
+def test_no_value_is_read_under_a_laxer_label_than_its_own(media: bytes, within: bytes) -> None:
+    found = list(reading.read([FORWARD % (media, within)], Context("desk", 1_790_000_000)))
+    made = [msgspec.json.decode(one.data) for one in found if isinstance(one, Made)]
+    assert [one["name"] for one in made] == ["198.51.100.7", "Fwd"]
+    assert all(one["object_marking_refs"] == [TLP_REFS[Tlp.RED]] for one in made)
+    assert not [one for one in found if isinstance(one, Loss)]  # what is read is not called unread
+
+
+def test_what_a_forwarded_subject_names_is_read() -> None:
+    data = FORWARD % (b"message/rfc822", b"Subject: Phish on 198.51.100.7\n\nx")
+    made = [one for one in reading.read([data], Context("desk", 1_790_000_000)) if isinstance(one, Made)]
+    assert b"198.51.100.7" in made[0].data
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "utf-7"])
+def test_no_half_of_a_character_comes_out_of_a_text(charset: str) -> None:
+    data = f"Subject: x\nContent-Type: text/plain; charset={charset}\n\n\\ud800 +2AA- hxxp://bad[.]example/\\ud800+2AA-"
+    message.read(data.encode()).text.encode()
+    assert list(reading.read([data.encode()], Context("desk", 1_790_000_000)))
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape"])
+def test_a_codec_that_is_no_character_set_is_not_asked(charset: str) -> None:
+    assert headers.decoded(b"ab-\\u0041", charset) == "ab-\\u0041"
+
+
+@pytest.mark.parametrize("field", ["From", "To", "Reply-To"])
+def test_comments_within_comments_stop_nothing(field: str) -> None:
+    deep = "(" * 3_000 + ")" * 3_000
+    assert message.read(f"Subject: x\n{field}: {deep} a@b.example\n\n".encode()).subject == "x"
+
+
+def test_a_part_has_a_bounded_number_of_parameters() -> None:
+    many = b';"' * 200_000  # minutes, were all of them taken apart
+    for media in (b"text/plain", b"multipart/mixed"):
+        got = message.read(b"Subject: x\nContent-Type: " + media + b'; a="' + many + b"\n\nx")
+        assert len(headers.first(got.fields, "content-type")) == MAIL_PARAMS_CHARS_MAX
+    block = b"Final-Recipient: rfc822; a@b.example\nContent-Type: multipart/mixed; a=" + many[:60_000] + b"\n\n"
+    got = message.read(b"Subject: x\nReturn-Path: <>\n\n" + block)
+    assert bounces.read(got) == bounces.Notice("", (bounces.Bounce("a@b.example", "", "", ""),))
+
+
+def test_lines_within_parts_are_bounded() -> None:
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(200))
+    with pytest.raises(TooLarge, match="lines"):
+        message.read(b"Subject: x\n" + nested + b"\n" * (MAIL_STEPS_MAX // 100))
+    with pytest.raises(TooLarge, match="lines"):
+        message.read(b"Subject: x\n\n" + b"x\n" * (MAIL_LINES_MAX * 2))
+    assert message.read(b"Subject: x\r\n\r\n" + b"x\r\n" * 100_000).text
+
+
+def test_messages_within_messages_are_not_copied_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message, "MAIL_BYTES_MAX", 3_000)
+    data = b"Content-Type: message/rfc822\nSubject: x\n\n" * 8 + b"Subject: x\n\n" + b"x" * 2_000
+    got = message.read(data)
+    assert sum(len(part.data) for part in got.parts) < 3_000 + 2_000
+    assert any("MAIL_BYTES_MAX" in defect for defect in got.defects)
+    assert got.parts[-1].data == b"x" * 2_000
+
+
+def test_armour_is_looked_for_once() -> None:
+    whole = "-----BEGIN PGP MESSAGE-----\nxx\n-----END PGP MESSAGE-----"
+    assert protected.armoured(f"a\n{whole}\nb\n{whole}\n-----BEGIN PGP MESSAGE-----") == (whole, whole)
+    assert len(protected.armoured((whole + "\n") * 40)) == 16
+    assert protected.armoured("-----BEGIN PGP MESSAGE-----\n" * 100_000) == ()  # minutes, were each looked on from
+
+
 @pytest.mark.parametrize("text", ["Note: a\nb: c\n", "a,b\n1,2\n", "From here on it rains.\n", "Date: x\n\nhello"])
 def test_what_is_no_message_is_not_taken_for_one(text: str) -> None:
     assert readers.recognise(text.encode(), "x.txt") != "mail"
@@ -275,6 +382,8 @@ PIECES = [
     b"Content-Disposition: attachment; filename*=x''%00",
     b"Message-ID: <", b"Date: Thu, 99 Foo", b"Content-Type: message/delivery-status", b"Final-Recipient: rfc822;a",
     b"\xff", b" ",
+    b"Content-Type: message/rfc822", b"+2AA-", b"\\ud800", b"Content-Type: text/plain; charset=utf-7",
+    b"Content-Type: text/plain; charset=unicode_escape",
     b"begin 644 x", b"Content-Type: text/plain; charset=punycode", b"=?x?q?", b"(", b"\"", b"@", b"<a@b>", b",",
 ]  # fmt: skip
 
@@ -289,6 +398,7 @@ def test_any_pieces_are_a_message_or_malformed(pieces: list[bytes]) -> None:
         return
     bounces.read(got)
     markings.tlp(got)
+    list(reading.read([data], Context("desk", 1_790_000_000)))
     for cut in (protected.signed, protected.encrypted):
         try:
             cut(data)

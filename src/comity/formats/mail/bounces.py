@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes
-from email.policy import compat32
 from typing import Final, NamedTuple
 
 from comity.formats.mail import headers
-from comity.formats.mail.message import Automatic, Message
+from comity.formats.mail.message import BOUNDED, Automatic, Message
 
 _STATUS: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
 _BLOCKS_MAX: Final = 256  # recipients of one notification
@@ -52,7 +51,7 @@ def read(message: Message) -> Notice | None:
 def _bounces(data: bytes) -> list[Bounce]:
     found: list[Bounce] = []
     for block in re.split(rb"\r?\n\r?\n", data)[:_BLOCKS_MAX]:
-        tree = message_from_bytes(block.lstrip() + b"\n\n", policy=compat32)
+        tree = message_from_bytes(block.lstrip() + b"\n\n", policy=BOUNDED)
         recipient = str(tree.get("final-recipient") or tree.get("original-recipient") or "").partition(";")[2].strip()
         if recipient:
             status = str(tree.get("status", "")).split(" ")[0].strip()

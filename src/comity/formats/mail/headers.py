@@ -6,6 +6,7 @@ control or direction characters, and of an address only one that a person could 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Sequence
 from email.errors import MessageError
@@ -13,7 +14,7 @@ from email.header import decode_header
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Final, NamedTuple
 
-from comity.limits import MAIL_ADDRESSES_MAX, MAIL_HEADER_CHARS_MAX, MAIL_REFERENCES_MAX
+from comity.limits import MAIL_ADDRESSES_MAX, MAIL_FIELD_CHARS_MAX, MAIL_HEADER_CHARS_MAX, MAIL_REFERENCES_MAX
 
 Field = tuple[str, str]
 """A field's name in lower case, and its value unfolded, encoded words and all."""
@@ -26,9 +27,13 @@ _IDENT: Final = re.compile(r"<([^<>\s]{1,512})>")
 _FOLD: Final = re.compile(r"[\r\n\t ]+")
 # Directional and invisible characters with which a name is made to look like another (UTS 39, UAX 9).
 _UNSEEN: Final = re.compile(
-    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _WORD: Final = re.compile(r"=\?[^?\s]{1,40}\?[bqBQ]\?[^?\s]{0,2048}\?=")
+_HALVES: Final = re.compile("[\ud800-\udfff]")  # UTF-7 has halves of characters, which no other text may have
+# Codecs that are no character sets: of names, of program text; the time of one grows with the square of its input.
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+_REPEATED_MAX: Final = 16  # fields of one name that are read for addresses: RFC 5322 §3.6 allows one
 _YEARS: Final = (1980, 2200)  # of a date that is believed
 
 
@@ -66,7 +71,8 @@ def decoded(data: bytes, charset: str) -> str:
     """Return bytes as text in the character set they claim; in UTF-8 or Latin-1 where the claim is no help."""
     for name in (charset, "utf-8"):
         try:
-            return data.decode(name)
+            if codecs.lookup(name).name not in _NO_CHARSETS:
+                return _HALVES.sub("\ufffd", data.decode(name))
         except (LookupError, ValueError, OSError):  # `decode` asks for a codec of whatever name a stranger wrote
             continue
     return data.decode("latin-1")
@@ -84,10 +90,10 @@ def every(fields: Iterable[Field], name: str) -> list[str]:
 
 def addresses(fields: Sequence[Field], *names: str) -> tuple[Address, ...]:
     """Return who the fields of these names name, at most MAIL_ADDRESSES_MAX; none where a field cannot be read."""
-    values = [value[: MAIL_HEADER_CHARS_MAX * 16] for name in names for value in every(fields, name)]
+    values = [value[:MAIL_FIELD_CHARS_MAX] for name in names for value in every(fields, name)[:_REPEATED_MAX]]
     try:
         pairs = getaddresses(values)
-    except (MessageError, ValueError, IndexError, TypeError):
+    except (MessageError, ValueError, IndexError, TypeError, RecursionError):  # comments within comments
         return ()
     found = [
         Address(words(name), f"{address.rpartition('@')[0]}@{address.rpartition('@')[2].lower()}")
@@ -104,7 +110,7 @@ def is_address(text: str) -> bool:
 
 def idents(value: str) -> tuple[str, ...]:
     """Return the message ids in a field, without brackets (RFC 5322 §3.6.4), the last ones where they are many."""
-    return tuple(_IDENT.findall(value[: MAIL_HEADER_CHARS_MAX * 16])[-MAIL_REFERENCES_MAX:])
+    return tuple(_IDENT.findall(value[:MAIL_FIELD_CHARS_MAX])[-MAIL_REFERENCES_MAX:])
 
 
 def date(value: str) -> int:

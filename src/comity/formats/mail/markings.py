@@ -1,8 +1,9 @@
 """The TLP label that a message bears, as FIRST writes it: in its subject, in a field, in its text.
 
 Rules: the strictest label that stands anywhere is the message's, for what its writer may have meant by the others. What
-is quoted counts: an answer below the report it quotes is no laxer than the report. Labels of TLP 1.0 are read as
-2.0 has them (WHITE is CLEAR), in writing other than FIRST's too: people write `TLP AMBER` and `tlp-amber`.
+is quoted or forwarded counts, and every text that values are read from: an answer below the report it quotes is no
+laxer than the report. Labels of TLP 1.0 are read as 2.0 has them (WHITE is CLEAR), in writing other than FIRST's too:
+people write `TLP AMBER`, `tlp-amber` and `AMBER-STRICT`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from comity.formats.mail import headers
 from comity.formats.mail.message import Message
 from comity.vocab import Pap, Tlp
 
+_SEPARATED: Final = r"(?:\s{0,2}[:\uff1a_-]\s{0,2}|\s{1,3})"  # East Asian keyboards write a wide colon
 _TLP: Final = re.compile(
-    r"(?i)(?<![a-z0-9])TLP\s{0,2}[:_ -]\s{0,2}(RED|AMBER\s?\+\s?STRICT|AMBER|GREEN|CLEAR|WHITE)(?![a-z0-9])"
+    rf"(?i)(?<![a-z0-9])TLP{_SEPARATED}(RED|AMBER\s?[+\uff0b_ -]\s?STRICT|AMBER|GREEN|CLEAR|WHITE)(?![a-z0-9])"
 )
-_PAP: Final = re.compile(r"(?i)(?<![a-z0-9])PAP\s{0,2}[:_ -]\s{0,2}(RED|AMBER|GREEN|CLEAR|WHITE)(?![a-z0-9])")
+_PAP: Final = re.compile(rf"(?i)(?<![a-z0-9])PAP{_SEPARATED}(RED|AMBER|GREEN|CLEAR|WHITE)(?![a-z0-9])")
 _FIELDS: Final = frozenset({"tlp", "x-tlp", "x-classification", "x-tlp-label", "keywords", "subject"})
 
 
@@ -33,9 +36,16 @@ def pap(message: Message) -> Pap | None:
 
 
 def _texts(message: Message) -> list[str]:
-    fields = [f"TLP:{value}" if name != "subject" else value for name, value in message.fields if name in _FIELDS]
-    return [message.subject, *fields, message.text, *(part.name for part in message.files)]
+    """Return all that may bear the label: what values are read from, and the fields of what was forwarded."""
+    fields = [
+        f"TLP:{value}" if name != "subject" else headers.words(value)
+        for some in (message.fields, *message.forwarded)
+        for name, value in some
+        if name in _FIELDS
+    ]
+    return [*fields, *(text for _, text in message.texts), *(part.name for part in message.files)]
 
 
 def _tlp(word: str) -> Tlp:
-    return Tlp("".join(word.upper().split()).replace("WHITE", "CLEAR"))
+    label = word.upper()
+    return Tlp.AMBER_STRICT if label.endswith("STRICT") else Tlp(label.replace("WHITE", "CLEAR"))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from email import message_from_bytes
 from email.errors import MessageError
 from email.message import Message as Tree
-from email.policy import compat32
+from email.policy import Compat32
 from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
@@ -25,16 +25,34 @@ from comity.formats.text.html import shown
 from comity.limits import (
     MAIL_BYTES_MAX,
     MAIL_DEPTH_MAX,
+    MAIL_FIELD_CHARS_MAX,
     MAIL_FIELDS_MAX,
-    MAIL_HEADER_CHARS_MAX,
+    MAIL_LINES_MAX,
     MAIL_NAME_CHARS_MAX,
+    MAIL_PARAMS_CHARS_MAX,
     MAIL_PARTS_MAX,
+    MAIL_STEPS_MAX,
     MAIL_TEXT_CHARS_MAX,
 )
 
 _MEDIA: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,100}\Z")
 _NESTING: Final = re.compile(rb"(?i)multipart/|message/")
+_SHOWN: Final = ("text/plain", "text/html")
+WITHIN: Final = frozenset({"message/rfc822", "message/global"})  # a message within a message, whose parts are read too
 _PGP_INLINE: Final = re.compile(r"^-----BEGIN PGP (MESSAGE|SIGNED MESSAGE)-----\s*$", re.MULTILINE)
+
+
+class _Bounded(Compat32):
+    """Cuts each field before anything takes it apart: the library's time grows with the square of its parameters."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        most = MAIL_PARAMS_CHARS_MAX if name.lower().startswith("content-") else MAIL_FIELD_CHARS_MAX
+        return name, value[:most]
+
+
+BOUNDED: Final = _Bounded()
+"""How every message and part is parsed, see `email.policy`."""
 
 
 class Protection(StrEnum):
@@ -82,11 +100,19 @@ class Message(NamedTuple):
     protection: Protection
     automatic: Automatic
     defects: tuple[str, ...]  # what was cut, left out or could not be read, in words
+    forwarded: tuple[tuple[Field, ...], ...] = ()  # the fields of each message within it
 
     @property
     def text(self) -> str:
         """Return what a person reads first: the plain text, else the HTML as text; bounded."""
-        return _text(self.parts)
+        return next((text.replace("\r\n", "\n") for _, text in _read_first(self.parts)), "")
+
+    @property
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield path and text of every part that is read: of a forwarded message too, and each alternative; bounded."""
+        for part in self.parts:
+            if part.media in _SHOWN and not part.name:
+                yield part.path, _shown(part)
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -98,17 +124,22 @@ def read(data: bytes) -> Message:
     """Read a message (RFC 5322, RFC 2045). Raises `Malformed` or `TooLarge`, at most for MAIL_BYTES_MAX bytes."""
     if len(data) > MAIL_BYTES_MAX:
         raise TooLarge(f"a message of {len(data)} bytes is over MAIL_BYTES_MAX")
-    if len(_NESTING.findall(data)) > MAIL_PARTS_MAX:  # the parser behind this one recurses for each
+    nested = len(_NESTING.findall(data))
+    if nested > MAIL_PARTS_MAX:  # the parser behind this one recurses for each
         raise TooLarge(f"a message with more than MAIL_PARTS_MAX ({MAIL_PARTS_MAX}) parts within parts")
+    lines = data.count(b"\n") + data.count(b"\r")
+    if lines > MAIL_LINES_MAX * 2 or lines * nested > MAIL_STEPS_MAX * 2:  # two for each CRLF
+        raise TooLarge(f"a message of so many lines ({lines}) within so many parts ({nested}) takes too long to read")
     try:
-        tree = message_from_bytes(data, policy=compat32)
+        tree = message_from_bytes(data, policy=BOUNDED)
     except (MessageError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise Malformed(f"this is no message that can be read: {type(error).__name__}") from error
     fields = _fields(tree)
     if not any(name in {"from", "date", "subject", "message-id", "received", "to"} for name, _ in fields):
         raise Malformed("this is no message: it has no field that every message has")
     defects: list[str] = []
-    parts = tuple(_leaves(tree, defects))
+    forwarded: list[tuple[Field, ...]] = []
+    parts = tuple(_leaves(tree, defects, forwarded))
     idents = headers.idents(headers.first(fields, "message-id"))
     answered = headers.idents(" ".join(headers.every(fields, "references")))
     direct = headers.idents(headers.first(fields, "in-reply-to"))
@@ -125,12 +156,13 @@ def read(data: bytes) -> Message:
         _protection(tree, parts),
         _automatic(tree, fields),
         tuple(defects),
+        tuple(forwarded),
     )
 
 
 def _fields(tree: Tree) -> tuple[Field, ...]:
     return tuple(
-        (str(name)[:MAIL_NAME_CHARS_MAX].lower(), _value(str(value)[: MAIL_HEADER_CHARS_MAX * 16]))
+        (str(name)[:MAIL_NAME_CHARS_MAX].lower(), _value(str(value)[:MAIL_FIELD_CHARS_MAX]))
         for name, value in islice(tree.raw_items(), MAIL_FIELDS_MAX)
     )
 
@@ -140,17 +172,26 @@ def _value(value: str) -> str:
     return value if value.isascii() else headers.decoded(value.encode("utf-8", "surrogateescape"), "utf-8")
 
 
-def _leaves(tree: Tree, defects: list[str], path: str = "", depth: int = 0) -> Iterator[Part]:
-    """Yield the leaves in order, MAIL_PARTS_MAX at most."""
+def _leaves(tree: Tree, defects: list[str], forwarded: list[tuple[Field, ...]]) -> Iterator[Part]:
+    """Yield the leaves in order, MAIL_PARTS_MAX at most; the fields of messages within go to `forwarded`."""
     stack: list[tuple[Tree, str, int]] = [(tree, "", 0)]
-    count = 0
+    count = copied = 0
     while stack:
         at, path, depth = stack.pop()
         inside = at.get_payload()
         media = str(at.get("content-type", "")).lower()
         if isinstance(inside, list) and media.startswith("message/"):
             count += 1
-            yield Part(path or "1", media.partition(";")[0].strip(), "", _whole(inside, path, defects))
+            kind = media.partition(";")[0].strip()
+            if kind in WITHIN:
+                forwarded += [_fields(one) for one in inside if not isinstance(one, str)]
+            # One within another is in both: of all of them together no more is copied than a message may have.
+            data = _whole(inside, path, defects) if copied <= MAIL_BYTES_MAX else b""
+            copied += len(data)
+            if copied > MAIL_BYTES_MAX:
+                defects.append(f"part {path or '1'}: forwarded messages are over MAIL_BYTES_MAX; its parts follow")
+                data = b""
+            yield Part(path or "1", kind, "", data)
         if isinstance(inside, list) and not media.startswith("message/delivery-status"):
             if depth == MAIL_DEPTH_MAX:
                 defects.append(f"part {path or '1'}: nested deeper than MAIL_DEPTH_MAX: not read")
@@ -170,7 +211,7 @@ def _leaves(tree: Tree, defects: list[str], path: str = "", depth: int = 0) -> I
 def _whole(inside: Sequence[Tree | str], path: str, defects: list[str]) -> bytes:
     """Return messages within a message: one that was forwarded, or the blocks of a notification (RFC 3464 §2.1)."""
     try:
-        return b"\n".join(one.as_bytes(policy=compat32) for one in inside if not isinstance(one, str))
+        return b"\n".join(one.as_bytes(policy=BOUNDED) for one in inside if not isinstance(one, str))
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         defects.append(f"part {path or '1'}: what is forwarded could not be written out; its parts follow")
         return b""
@@ -196,15 +237,17 @@ def _part(leaf: Tree, path: str, defects: list[str]) -> Part:
     return Part(path, media, name, data, charset)
 
 
-def _text(parts: tuple[Part, ...]) -> str:
-    for media in ("text/plain", "text/html"):
+def _read_first(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
+    """Yield path and text of parts in the order in which a person would read them: plain text before HTML."""
+    for media in _SHOWN:
         for part in parts:
             if part.media == media and not part.name:
-                text = headers.decoded(part.data[: MAIL_TEXT_CHARS_MAX * 4], part.charset or "utf-8")
-                if media == "text/html":
-                    text = shown(text[:MAIL_TEXT_CHARS_MAX])
-                return text[:MAIL_TEXT_CHARS_MAX].replace("\r\n", "\n")
-    return ""
+                yield part.path, _shown(part)
+
+
+def _shown(part: Part) -> str:
+    text = headers.decoded(part.data[: MAIL_TEXT_CHARS_MAX * 4], part.charset or "utf-8")[:MAIL_TEXT_CHARS_MAX]
+    return shown(text)[:MAIL_TEXT_CHARS_MAX] if part.media == "text/html" else text
 
 
 def _protection(tree: Tree, parts: tuple[Part, ...]) -> Protection:
@@ -216,7 +259,8 @@ def _protection(tree: Tree, parts: tuple[Part, ...]) -> Protection:
         return Protection.PGP_SIGNED if "pgp-signature" in media else Protection.SMIME_SIGNED
     if kind in {"application/pkcs7-mime", "application/x-pkcs7-mime"}:
         return Protection.SMIME_SIGNED if "signed-data" in media else Protection.SMIME_ENCRYPTED
-    return Protection.PGP_INLINE if _PGP_INLINE.search(_text(parts)) else Protection.NONE
+    first = next((text for _, text in _read_first(parts)), "")
+    return Protection.PGP_INLINE if _PGP_INLINE.search(first) else Protection.NONE
 
 
 def _automatic(tree: Tree, fields: tuple[Field, ...]) -> Automatic:

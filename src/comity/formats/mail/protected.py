@@ -10,16 +10,16 @@ import base64
 import binascii
 import re
 from email import message_from_bytes
-from email.policy import compat32
 from typing import Final, NamedTuple
 
 from comity.errors import Malformed
+from comity.formats.mail.message import BOUNDED
 
 _BLANK: Final = re.compile(rb"\r?\n\r?\n")
 _BARE: Final = re.compile(rb"(?<!\r)\n")
-_ARMOUR: Final = re.compile(
-    r"-----BEGIN PGP (?:MESSAGE|SIGNED MESSAGE)-----.*?-----END PGP (?:MESSAGE|SIGNATURE)-----", re.DOTALL
-)
+_BEGIN: Final = re.compile(r"-----BEGIN PGP (?:MESSAGE|SIGNED MESSAGE)-----")
+_END: Final = re.compile(r"-----END PGP (?:MESSAGE|SIGNATURE)-----")
+_PIECES_MAX: Final = 16
 
 
 class Signed(NamedTuple):
@@ -39,7 +39,7 @@ def signed(data: bytes) -> Signed:
 
 def encrypted(data: bytes) -> bytes:
     """Return the ciphertext of a `multipart/encrypted` message (RFC 3156 §4) or of PKCS #7. Raises `Malformed`."""
-    if str(message_from_bytes(_top(data), policy=compat32).get("content-type", "")).lower().startswith("multipart/"):
+    if str(message_from_bytes(_top(data), policy=BOUNDED).get("content-type", "")).lower().startswith("multipart/"):
         parts = _parts(data)
         if len(parts) != 2:
             raise Malformed("an encrypted message has two parts, its version and the ciphertext")
@@ -48,8 +48,14 @@ def encrypted(data: bytes) -> bytes:
 
 
 def armoured(text: str) -> tuple[str, ...]:
-    """Return the pieces of OpenPGP armour that stand in a text, at most 16."""
-    return tuple(found[0] for found, _ in zip(_ARMOUR.finditer(text), range(16), strict=False))
+    """Return the pieces of OpenPGP armour that stand in a text, at most `_PIECES_MAX`."""
+    found: list[str] = []
+    at = 0
+    # Two expressions, each looking on from where the other stopped: one for both looks to the end at every beginning.
+    while len(found) < _PIECES_MAX and (begin := _BEGIN.search(text, at)) and (end := _END.search(text, begin.end())):
+        at = end.end()
+        found.append(text[begin.start() : at])
+    return tuple(found)
 
 
 def _top(data: bytes) -> bytes:
@@ -59,7 +65,7 @@ def _top(data: bytes) -> bytes:
 
 def _parts(data: bytes) -> list[bytes]:
     """Cut a multipart body at its boundary, the line end before each delimiter being the delimiter's."""
-    boundary = message_from_bytes(_top(data), policy=compat32).get_boundary("")
+    boundary = message_from_bytes(_top(data), policy=BOUNDED).get_boundary("")
     if not boundary or len(boundary) > 70:  # RFC 2046 §5.1.1
         raise Malformed("a message of several parts without a boundary of 1 to 70 characters")
     line = re.compile(
@@ -80,8 +86,8 @@ def _parts(data: bytes) -> list[bytes]:
 
 def _payload(part: bytes) -> bytes:
     try:
-        data = message_from_bytes(part, policy=compat32).get_payload(decode=True)
-    except (ValueError, LookupError, binascii.Error) as error:
+        data = message_from_bytes(part, policy=BOUNDED).get_payload(decode=True)
+    except (ValueError, LookupError, binascii.Error, RecursionError) as error:
         raise Malformed("a part whose transfer encoding cannot be undone") from error
     if not isinstance(data, bytes) or not data.strip():
         raise Malformed("an empty part where a signature or a ciphertext is expected")

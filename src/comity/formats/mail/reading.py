@@ -1,7 +1,8 @@
 """A message as a report: the values in what it says, under the label that it bears.
 
 Rules: mail addresses in its header fields are persons' and servers', and no indicators. What is attached is not opened
-here: each file is named as a loss, and stays in the original. A message that is encrypted has nothing to read.
+here: each file is named as a loss, and stays in the original. A message within it is read as its own text is. A message
+that is encrypted has nothing to read.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from comity.errors import ComityError
 from comity.formats.convert import Context, Loss, Made, Outcome, loss, whole
 from comity.formats.mail import headers, markings, message, tickets
-from comity.formats.mail.message import Message, Protection
-from comity.formats.text.html import shown
+from comity.formats.mail.message import WITHIN, Message, Protection
 from comity.formats.text.read import Findings, headline
 from comity.formats.text.scan import scan
-from comity.limits import MAIL_BYTES_MAX, MAIL_TEXT_CHARS_MAX
+from comity.limits import MAIL_BYTES_MAX
 
 _SEALED = (Protection.PGP_ENCRYPTED, Protection.SMIME_ENCRYPTED)
 
@@ -40,13 +40,13 @@ def said(found: Message, context: Context) -> Iterator[Made | Loss]:
         yield loss("mail", Outcome.UNMAPPED, "encrypted", "the message is encrypted: nothing in it was read")
         return
     findings = Findings(context, headline(tickets.topic(found.subject)) or "Mail", tlp=markings.tlp(found))
-    yield from findings.all(scan([found.subject + "\n"]), where="subject")
+    for fields in (found.fields, *found.forwarded):
+        yield from findings.all(scan([headers.words(headers.first(fields, "subject")) + "\n"]), where="subject")
+    read = dict(found.texts)
     for part in found.parts:
-        if part.media in {"text/plain", "text/html"} and not part.name:
-            text = headers.decoded(part.data[: MAIL_TEXT_CHARS_MAX * 4], part.charset or "utf-8")
-            text = text[:MAIL_TEXT_CHARS_MAX]
-            yield from findings.all(scan([shown(text) if part.media == "text/html" else text]), where=part.path)
-        elif not part.media.startswith("multipart/"):
+        if part.path in read and part.media not in WITHIN:
+            yield from findings.all(scan([read[part.path]]), where=part.path)
+        elif part.media not in WITHIN and not part.media.startswith("multipart/"):  # of a message within its parts
             reason = f"a file of {len(part.data)} bytes ({part.media}) is not opened: import it for itself"
             yield loss(f"{part.path} {part.name}".strip(), Outcome.UNMAPPED, "attached", reason)
     for defect in found.defects:

@@ -130,7 +130,10 @@ def _written(address: Address) -> str:
     local, _, domain = address.address.rpartition("@")
     if not headers.is_address(address.address):
         raise Misuse(f"{address.address!r} is no mail address")
-    plain = f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+    try:
+        plain = f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+    except UnicodeError as error:
+        raise Misuse(f"{address.address!r} has a domain that there cannot be") from error
     if not plain.isascii():
         raise Misuse(f"{address.address!r} needs a mail server that takes SMTPUTF8, which is not spoken here")
     name = headers.cleaned(address.name).replace("\\", "").replace('"', "")
