@@ -14,7 +14,8 @@ import pytest
 from pymisp import MISPEvent
 from pysequoia import Cert, Sig, verify
 
-from comity.formats.convert import Loss
+from comity.formats import csaf
+from comity.formats.convert import Context, Loss, Made
 from comity.formats.csaf import write
 from comity.formats.misp import feed
 from comity.vocab import Tlp
@@ -270,3 +271,54 @@ def test_no_label_is_looser_than_its_authors(alone: Party, tmp_path: Path) -> No
     assert path == "amber/2026/comity-84e4d88f-44ea-4bcd-bbf3-b2c1c320bcb3.json"
     assert json.loads(data)["vulnerabilities"][0]["cve"] == "CVE-2026-11111"
     assert write.label(Tlp.AMBER_STRICT) == "RED"
+
+
+def test_a_document_is_not_let_go_by_what_others_say_under_its_ids(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    came = original(tmp_path / "arc.json", **WHITE)
+    alone("ingest", came, "--source", "arcadia", "--tlp", "RED")  # told to us alone, whatever its file says
+    made = [
+        json.loads(one.data) for one in csaf.read([came.read_bytes()], Context("arcadia", 0)) if isinstance(one, Made)
+    ]
+    # The ids follow from the publisher and the tracking id: anybody can say anything under them.
+    alone(
+        "ingest", bundle(tmp_path / "b.json", *(one | {"name": "x"} for one in made)), "--source", "s", "--tlp", "CLEAR"
+    )
+    folder = tmp_path / "csaf"
+    assert offer(alone, folder)["left"]["a CSAF document that may not go as it came"] == 1
+    assert came.read_bytes() not in documents(folder).values()
+    assert not any("Ada" in data.decode() for data in documents(folder).values())
+
+
+def test_an_older_version_is_not_let_go_by_a_newer_one(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    alone("ingest", original(tmp_path / "old.json", **WHITE), "--source", "arcadia", "--tlp", "RED")
+    newer = {**WHITE, "title": "Another title", "csaf_version": "2.1"}  # which the tree has no place for
+    alone("ingest", original(tmp_path / "new.json", **newer), "--source", "arcadia", "--tlp", "CLEAR")
+    offer(alone, tmp_path / "csaf")
+    assert (tmp_path / "old.json").read_bytes() not in documents(tmp_path / "csaf").values()
+
+
+def test_a_document_is_not_let_go_by_its_sources_laxer_marking(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "GREEN", "--client")
+    amber = {**WHITE, "distribution": {"tlp": {"label": "AMBER"}}}
+    alone("ingest", original(tmp_path / "arc.json", **amber), "--source", "arcadia", "--tlp", "CLEAR")
+    alone("export", "--to", TO, "--format", "csaf", "--address", BASE, "--out", tmp_path / "c")
+    assert not documents(tmp_path / "c")
+
+
+def test_a_name_that_no_file_can_have_stops_no_other_document(alone: Party, tmp_path: Path) -> None:
+    alone("party", "correspondent", "add", "grid", "--jurisdiction", "XA", "--ceiling", "AMBER", "--client")
+    tree = advisory()
+    tree["document"] |= {**WHITE, "tracking": {**tree["document"]["tracking"], "id": "A-" * 200}}
+    (tmp_path / "long.json").write_text(json.dumps(tree))
+    alone("ingest", tmp_path / "long.json", "--source", "borealia", "--tlp", "CLEAR")
+    alone("ingest", original(tmp_path / "arc.json", **WHITE), "--source", "arcadia", "--tlp", "CLEAR")
+    done = offer(alone, tmp_path / "csaf")
+    assert done["left"]["a CSAF document that may not go as it came"] == 1
+    assert "white/2026/arc-2026-001.json" in documents(tmp_path / "csaf")
+
+
+def test_a_year_has_four_digits() -> None:
+    assert write.moment(-62_135_596_800) == "0001-01-01T00:00:00Z"
+    assert write.moment(1_790_000_000) == "2026-09-21T14:13:20Z"

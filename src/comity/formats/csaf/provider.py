@@ -18,6 +18,7 @@ from comity.formats.csaf.write import Publisher, file_name, moment, published_by
 
 _ENCODE: Final = msgspec.json.Encoder(order="sorted").encode
 _SCHEMA: Final = "https://docs.oasis-open.org/csaf/csaf/v2.0/csaf_json_schema.json"
+FILE_NAME_MAX: Final = 255 - len(".sha512")  # bytes of a document's own name: file systems take 255
 Sign = Callable[[bytes], bytes]
 """Returns an armoured detached OpenPGP signature."""
 

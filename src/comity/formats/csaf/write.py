@@ -174,4 +174,5 @@ def _line(text: object) -> str:
 
 def moment(at: Instant) -> str:
     """Return a moment as CSAF writes it (RFC 3339)."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not by `strftime`, which writes the year 1 as `1`.
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")

@@ -227,8 +227,10 @@ def _csaf(task: Task) -> Iterator[provider.File]:
     labels, base = _labels(task), f"{task.address}/"
     # A signature is over bytes: a list that is fetched by a secret address names that in no signed document.
     own = "" if task.address == NOWHERE else base
-    idents = {ident: label for _, ident, label in exporting.idents(node, task.unit, task.exported.places)}
-    found = list(advisories.originals(task, idents))
+    going: dict[str, list[tuple[int, Tlp]]] = {}
+    for at, ident, under in exporting.idents(node, task.unit, task.exported.places):
+        going.setdefault(ident, []).append((at, under))
+    found = list(advisories.originals(task, going))
     within = {ident for one in found for ident in one.idents}
     documents: list[provider.Made] = [one.made for one in found]
     for head, rows in _advised(task, _groups(task, _rows(task))):
