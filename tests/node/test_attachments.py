@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from comity import canon
 from comity.areas import intel
 from comity.errors import NotFound, TooLarge, Unverified
 from comity.formats import observables
 from comity.limits import ATTACHMENT_BYTES_MAX, ATTACHMENT_PART_BYTES
-from comity.node import acting, attachments
+from comity.node import acting, attachments, books
 from comity.node.attachments import Kept, Offered
+from comity.node.queries import Queries
 from comity.node.sharing import Offer
-from comity.statement import Marking
+from comity.statement import INTEL_PART, Marking
 from comity.testing.world import Inhabitant, World
-from comity.vocab import Tlp, Use
+from comity.vocab import Held, Tlp, Use
 from tests.node.test_intelligence import UUID
 
 ABOUT = f"indicator--{UUID.decode()}"
@@ -135,3 +137,59 @@ def test_an_empty_file_is_one_too(world: World) -> None:
     add(a, b"")
     (kept,) = every(a)
     assert (whole(a, kept), len(kept.parts)) == (b"", 1)
+
+
+def test_an_interrupt_leaves_no_part_behind(world: World) -> None:
+    a = world.people[0]
+
+    def cut() -> Iterator[bytes]:
+        yield SAMPLE
+        raise KeyboardInterrupt
+
+    with a.store.read() as unit:
+        (home,) = [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None]
+    with pytest.raises(KeyboardInterrupt):
+        attachments.add(a.node, a.actor, cut(), Offered("probe", marking=GREEN))
+    with a.store.read() as unit:
+        size = unit.logs.get(home.id).size
+        entries = unit.entries.read(home.id, home.size, size)
+    kinds = [a.node.header(entry.header).kind for entry in entries if entry.header and entry.held is Held.PAYLOAD]
+    assert size > home.size + 2
+    assert INTEL_PART not in kinds
+
+
+def test_the_newest_are_listed_whatever_else_there_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = world.people[0]
+    for number in range(6):
+        add(a, b"%d" % number)
+    monkeypatch.setattr(attachments, "ROWS_AT_ONCE", 5)  # rows of one attachment and a bit
+    with a.store.read() as unit:
+        found = attachments.every(a.node, a.services.queries, unit, a.actor, 2)
+        key = intel.object_key(intel.object_number(intel.uuid_of(ABOUT)))
+        assert attachments.by_keys(a.node, a.services.queries, unit, a.actor, [key], 2) == found
+    assert [whole(a, one) for one in found] == [b"5", b"4"]
+    assert [whole(a, one) for one in every(a)] == [b"%d" % number for number in (5, 4, 3, 2, 1, 0)]
+
+
+def test_one_part_that_a_peer_states_many_times_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = world.people
+    add(a, b"x")
+    (kept,) = every(a)
+    a.services.sharing.share(a.actor, "two", places(kept), Offer(GREEN))
+    with a.store.read() as unit:
+        (log,) = [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] == "two"]
+        (part,) = [
+            entry for entry in unit.entries.read(log.id, 0, log.size)
+            if entry.header and a.node.header(entry.header).kind == INTEL_PART
+        ]  # fmt: skip
+    assert part.header is not None and part.body is not None
+    with a.node.writing() as unit:
+        books.state(a.node, unit, log.origin, 1, [books.Draft(part.header, part.body)] * 50)
+    world.calm(10)
+    (got,) = every(b)
+    asked: list[int] = []
+    witness_at = Queries.witness_at
+    monkeypatch.setattr(Queries, "witness_at", lambda self, unit, actor, at: (
+        asked.append(at), witness_at(self, unit, actor, at))[1])  # fmt: skip
+    assert every(b) == [got]
+    assert len(asked) == 2  # the manifest and one part

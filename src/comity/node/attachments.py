@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from comity import canon, statement
@@ -27,7 +28,8 @@ from comity.node.queries import Queries, Witness
 from comity.statement import INTEL_ATTACHMENT, INTEL_PART, INTEL_RELAY, Header, Marking
 from comity.vocab import Held
 
-LISTED_MAX: Final = 10_000
+LISTED_MAX: Final = 10_000  # attachments of one list, the newest
+ROWS_AT_ONCE: Final = 262_144  # of the view, read in one step: each step reads the whole table
 CHUNK: Final = 4_096  # objects looked at in one step
 
 
@@ -68,10 +70,8 @@ def add(node: Node, actor: Actor, chunks: Iterable[bytes], offered: Offered) -> 
     digests: list[str] = []
     header = _header(node, actor, INTEL_PART, PART_MEDIA, offered)
     try:
-        for number, (data, last) in enumerate(_pieces(chunks)):
+        for number, (data, last) in enumerate(_pieces(chunks, offered.name)):
             size += len(data)
-            if size > ATTACHMENT_BYTES_MAX:
-                raise TooLarge(f"{offered.name!r} is over ATTACHMENT_BYTES_MAX ({ATTACHMENT_BYTES_MAX} bytes)")
             for one in hashes:
                 one.update(data)
             nonce = node.entropy(area.NONCE_BYTES)
@@ -86,9 +86,10 @@ def add(node: Node, actor: Actor, chunks: Iterable[bytes], offered: Offered) -> 
         manifest, body = _header(node, actor, INTEL_ATTACHMENT, MANIFEST_MEDIA, offered), canon.encode(found)
         area.read_manifest(statement.decode_header(manifest), body)
         return _state(node, manifest, body)
-    except ComityError:
-        if places:
-            acting.erase(actor, node, places, "not kept", "the attachment was not taken in whole")
+    except BaseException:  # an interrupt too: what has no manifest nobody finds, nor erases
+        with suppress(ComityError):
+            if places:
+                acting.erase(actor, node, places, "not kept", "the attachment was not taken in whole")
         raise
 
 
@@ -111,10 +112,14 @@ def holds(node: Node, unit: Unit, office: str, offered: Offered, data: bytes) ->
     return False
 
 
-def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield parts of equal size, the last one marked; an empty file has one empty part."""
+def _pieces(chunks: Iterable[bytes], name: str) -> Iterator[tuple[bytes, bool]]:
+    """Yield parts of equal size, the last one marked; an empty file has one empty part. Raises `TooLarge`."""
     buffer = bytearray()
+    size = 0
     for chunk in chunks:
+        size += len(chunk)
+        if size > ATTACHMENT_BYTES_MAX:
+            raise TooLarge(f"{name!r} is over ATTACHMENT_BYTES_MAX ({ATTACHMENT_BYTES_MAX} bytes)")
         buffer += chunk
         while len(buffer) > ATTACHMENT_PART_BYTES:
             yield bytes(buffer[:ATTACHMENT_PART_BYTES]), False
@@ -166,28 +171,34 @@ def named(node: Node, queries: Queries, unit: Unit, actor: Actor, at: int) -> Ke
 def parts_of(node: Node, queries: Queries, unit: Unit, actor: Actor, at: int, found: Attachment) -> tuple[int, ...]:
     """Return where the parts stand that this actor may read, those in the manifest's own log first; -1: not here."""
     keys = [area.part_key(digest) for digest in found.parts]
-    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", keys)
-    places: dict[bytes, list[int]] = {}
-    for position, key, is_part in rows:
-        if is_part and queries.witness_at(unit, actor, position) is not None:
-            places.setdefault(key, []).append(position)
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", list(dict.fromkeys(keys)))
     log_id = place(at)[0]
-    return tuple(
-        min(places[key], key=lambda where: (place(where)[0] != log_id, where)) if key in places else -1 for key in keys
-    )
+    first: dict[bytes, int] = {}
+    # A peer may state one part any number of times: the first that may be read is enough.
+    for position, key, is_part in sorted(rows, key=lambda row: (place(row[0])[0] != log_id, row[0])):
+        if is_part and key not in first and queries.witness_at(unit, actor, position) is not None:
+            first[key] = position
+    return tuple(first.get(key, -1) for key in keys)
 
 
-def by_keys(node: Node, queries: Queries, unit: Unit, actor: Actor, keys: Sequence[bytes]) -> list[Kept]:
+def by_keys(
+    node: Node, queries: Queries, unit: Unit, actor: Actor, keys: Sequence[bytes], most: int | None = None
+) -> list[Kept]:
     """Return the attachments found by any of some keys: of a hash, or of an object (`columns.object_key`)."""
     rows: Sequence[tuple[Any, ...]] = unit.views.find_many(ATTACHMENT, "key", keys)
     places = sorted({position for position, _, is_part in rows if not is_part}, reverse=True)
-    return _kept(node, queries, unit, actor, places)
+    return _kept(node, queries, unit, actor, places, most)
 
 
-def every(node: Node, queries: Queries, unit: Unit, actor: Actor) -> list[Kept]:
-    """Return the attachments that this actor may read, the newest first."""
-    rows: Sequence[tuple[Any, ...]] = unit.views.find(ATTACHMENT, {"part": 0}, limit=LISTED_MAX)
-    return _kept(node, queries, unit, actor, sorted({row[0] for row in rows}, reverse=True))
+def every(node: Node, queries: Queries, unit: Unit, actor: Actor, most: int = LISTED_MAX) -> list[Kept]:
+    """Return the attachments that this actor may read, the newest first, `most` of them."""
+    places: set[int] = set()
+    after = -1
+    while rows := unit.views.find(ATTACHMENT, {"part": 0}, limit=ROWS_AT_ONCE, after=after):
+        # After a position, and not after a row: an attachment about much has many rows, and all are of one position.
+        places |= {int(row[0] or 0) for row in rows}
+        after = max(places)
+    return _kept(node, queries, unit, actor, sorted(places, reverse=True), most)
 
 
 def about(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[int]:
@@ -201,10 +212,14 @@ def about(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequen
     return sorted(found)
 
 
-def _kept(node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int]) -> list[Kept]:
+def _kept(
+    node: Node, queries: Queries, unit: Unit, actor: Actor, places: Sequence[int], most: int | None
+) -> list[Kept]:
     found: list[Kept] = []
     seen: set[tuple[str, str, str]] = set()
     for at in places:
+        if len(found) == most:
+            break
         try:
             one = named(node, queries, unit, actor, at)
         except NotFound:

@@ -72,10 +72,10 @@ def list_(desk: Desk, ask: verbs.List) -> verbs.AttachmentsShown:
         actor = actor_of(desk, unit, ask)
         if ask.about:
             keys = [key for name in ask.about for key in _keys(name)]
-            found = attachments.by_keys(node, services.queries, unit, actor, keys)
+            found = attachments.by_keys(node, services.queries, unit, actor, keys, ask.limit)
         else:
-            found = attachments.every(node, services.queries, unit, actor)
-        return verbs.AttachmentsShown(tuple(_shown(unit, one) for one in found[: ask.limit]))
+            found = attachments.every(node, services.queries, unit, actor, ask.limit)
+        return verbs.AttachmentsShown(tuple(_shown(unit, one) for one in found))
 
 
 def _keys(name: str) -> list[bytes]:
