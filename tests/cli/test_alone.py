@@ -355,3 +355,7 @@ def test_an_id_means_the_object_of_that_type(alone: Party, tmp_path: Path) -> No
     assert [v["object"]["type"] for v in alone.ask("show", f"url--{tail}")["versions"]] == ["url"]
     assert [v["object"]["type"] for v in alone.ask("show", f"domain-name--{tail}")["versions"]] == ["domain-name"]
     assert alone("show", f"ipv4-addr--{tail}", code=66).err
+
+
+def test_no_act_is_told_in_words(alone: Party) -> None:
+    assert "nothing that was stated in an accord" in alone("compliance").out

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyzipper
 
 from comity.errors import Misuse
 from comity.formats.misp.files import wrapped
+from comity.surfaces.cli.operations.writing import PRIVATE, beside
 from tests.cli.conftest import Party
 
 DATA = b"MZ\x90\x00 a sample that nothing runs\n" * 40_000
@@ -132,3 +134,43 @@ def test_a_misp_export_carries_what_was_asked_for_and_may_go(alone: Party, tmp_p
     (found,) = alone.ask("attachment", "list", hashlib.sha256(DATA).hexdigest())["attachments"]
     alone("erase", found["statement"], "--basis", "a court order")
     assert all("data" not in one for one in exported("--attachments"))
+
+
+def test_it_is_found_by_the_value_it_is_about(alone: Party, report: Path, tmp_path: Path) -> None:
+    alone("ingest", report, "--source", "APT1", "--tlp", "GREEN")
+    name = added(alone, tmp_path, "--about", "hugesoft.org")
+    (found,) = alone.ask("attachment", "list", "hugesoft[.]org")["attachments"]
+    assert found["statement"] == name
+    none = alone("attachment", "list", "0" * 64, code=1)
+    assert "of that" in none.out and "attachment add" not in none.out
+
+
+def test_whoever_takes_a_retracted_one_out_is_told(alone: Party, tmp_path: Path) -> None:
+    name = added(alone, tmp_path)
+    assert "RETRACTED" not in alone("attachment", "get", name, "--out", tmp_path / "a.zip").out
+    alone("retract", name, "--reason", "another's")
+    assert "RETRACTED" in alone("attachment", "get", name, "--out", tmp_path / "b.zip").out
+
+
+# -- files that are written ---------------------------------------------------------------
+
+
+def test_nothing_that_lies_in_wait_is_written_to(tmp_path: Path) -> None:
+    precious, out = tmp_path / "precious", tmp_path / "out"
+    precious.write_bytes(b"years of work")
+    (tmp_path / f".out.{os.getpid()}.partial").symlink_to(precious)
+    with beside(out, PRIVATE) as file:
+        file.write(b"a sample")
+    assert (out.read_bytes(), out.stat().st_mode & 0o777) == (b"a sample", 0o600)
+    assert precious.read_bytes() == b"years of work"
+
+
+def test_two_who_write_one_file_write_it_whole(tmp_path: Path) -> None:
+    out = tmp_path / ("x" * 250)
+    with beside(out) as first:
+        first.write(b"first")
+        with beside(out) as second:
+            second.write(b"the second")
+        assert out.read_bytes() == b"the second"
+    assert out.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [out]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pymisp import MISPEvent
-from pysequoia import Cert, Sig, verify
+from pysequoia import Cert, Sig, Tsk, verify
 
 from comity.formats import csaf
 from comity.formats.convert import Context, Loss, Made
@@ -322,3 +322,21 @@ def test_a_name_that_no_file_can_have_stops_no_other_document(alone: Party, tmp_
 def test_a_year_has_four_digits() -> None:
     assert write.moment(-62_135_596_800) == "0001-01-01T00:00:00Z"
     assert write.moment(1_790_000_000) == "2026-09-21T14:13:20Z"
+
+
+def test_the_doctor_tells_in_time_that_the_key_expires(alone: Party) -> None:
+    day = 86_400
+    path = alone.home / "keys" / "openpgp.asc"
+
+    def said(code: int = 0) -> list[tuple[bool, str]]:
+        return [(one["grave"], one["what"]) for one in alone.ask("doctor", code=code)["ailments"]]
+
+    assert said() == []
+    assert not path.exists()
+    for days, found in ((200, []), (30, [(False, "the OpenPGP key that signs advisories expires in 29 days")])):
+        path.write_text(str(Tsk.generate("CERT Arcadia", validity_seconds=days * day)))
+        path.chmod(0o600)
+        assert said() == found
+    path.chmod(0o644)
+    ((grave, what),) = said(code=1)
+    assert grave and "can be read by others" in what

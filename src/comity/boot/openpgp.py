@@ -1,18 +1,20 @@
 """This party's OpenPGP key: for signatures that people without a node can check (RFC 9580).
 
-Rules: the key is made when it is first needed, and lies beside the others, readable by its owner alone. It proves that
-a file is this party's and nothing in any log: what a node believes rests on the card's keys.
+Rules: the key is made when it is first needed, and lies beside the others, whole or not at all, readable by its owner
+alone. It proves that a file is this party's and nothing in any log: what a node believes rests on the card's keys.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Any, Final
 
-from comity.canon import PartyId
+from comity.canon import Instant, PartyId
 from comity.errors import Fault, Misuse
+from comity.surfaces.cli.desk import OPENPGP_RENEWAL
 
 NAME: Final = "openpgp.asc"
 
@@ -43,9 +45,19 @@ class OpenPgpKey:
         return str(self._key().extract_certificate().fingerprint)
 
     def sign(self, data: bytes) -> bytes:
-        """Return an armoured detached signature."""
-        library = _library()
-        return bytes(library.sign(self._key().signer(), data, mode=library.SignatureMode.DETACHED))
+        """Return an armoured detached signature. Raises `Fault` for a key that signs no more."""
+        library, key = _library(), self._key()
+        try:
+            return bytes(library.sign(key.signer(), data, mode=library.SignatureMode.DETACHED))
+        except Exception as error:  # the library has no error of its own that stands for all
+            raise Fault(f"{self._path} does not sign: {_said(error)}", hint=OPENPGP_RENEWAL) from error
+
+    def expires(self) -> Instant | None:
+        """Return when the key expires; None where there is none yet, or it never does. Makes none. Raises `Fault`."""
+        if not self._path.exists():
+            return None
+        when = self._key().extract_certificate().expiration
+        return None if when is None else int(when.timestamp())
 
     def _key(self) -> Any:
         if self._loaded is None:
@@ -59,17 +71,27 @@ class OpenPgpKey:
         try:
             return _library().Tsk.from_bytes(self._path.read_bytes())
         except Exception as error:  # the library has no error of its own that stands for all
-            raise Fault(f"{self._path} is no OpenPGP key: {error}", hint="restore it from a backup") from error
+            raise Fault(f"{self._path} is no OpenPGP key: {_said(error)}", hint="restore it from a backup") from error
 
     def _make(self) -> Any:
         made = _library().Tsk.generate(self._user)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = self._path.with_name(f".{NAME}.{secrets.token_hex(8)}")
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(str(made).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(partial, self._path)
+        except FileExistsError:  # another process was first: its key is the party's
+            return self._read()
         except OSError as error:
             raise Fault(f"{self._path} cannot be written: {error.strerror}") from error
-        with os.fdopen(handle, "wb") as file:
-            file.write(str(made).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        finally:
+            partial.unlink(missing_ok=True)
         return made
+
+
+def _said(error: Exception) -> str:
+    """Return what the library says, without its stack."""
+    return str(error).partition("\n")[0][:200]

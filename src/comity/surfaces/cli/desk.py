@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Any, Final, Generic, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -22,6 +22,10 @@ from comity.node.services import Services
 from comity.node.warnings import WarningLists
 from comity.party import OfficeRef, SignedCard
 from comity.surfaces.cli.verbs import A, Ask, R, Verb
+
+OPENPGP_RENEWAL: Final = (
+    "set keys/openpgp.asc aside: the next export makes a new key, which those who check have to be told of"
+)
 
 
 class Keyring(Protocol):
@@ -47,7 +51,10 @@ class OpenPgp(Protocol):
         """Return the certificate's fingerprint in hexadecimal."""
 
     def sign(self, data: bytes) -> bytes:
-        """Return an armoured detached signature."""
+        """Return an armoured detached signature. Raises `Fault` for a key that signs no more."""
+
+    def expires(self) -> Instant | None:
+        """Return when the key expires; None where there is none yet, or it never does. Raises `Fault`, `Misuse`."""
 
 
 class Desk(Protocol):

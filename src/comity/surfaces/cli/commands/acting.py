@@ -134,6 +134,9 @@ def compliance(session: Session, names: tuple[str, ...], waiting: bool, limit: i
 
 
 def _acts_lines(session: Session, found: verbs.ActsShown) -> Iterator[str]:
+    if not found.total:
+        yield "Your office took back, corrected, narrowed and erased nothing that was stated in an accord."
+        return
     yield f"{found.total} acts about content, {found.waiting} of them not complied with by everybody."
     for one in found.acts:
         about = "1 statement" if one.statements == 1 else f"{one.statements} statements"

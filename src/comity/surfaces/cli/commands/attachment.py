@@ -13,6 +13,7 @@ from comity.surfaces.cli.session import Session
 from comity.surfaces.cli.shape import SETTINGS, Lazy, command
 from comity.surfaces.cli.verbs import attachment as verbs
 
+_NONE_SUCH: Final = "None is kept of that which you may read; `comity attachment list` shows all."
 NOTHING: Final = 1  # exit code: understood, and there is none
 _AT: Final = "comity.surfaces.cli.commands.attachment:"
 COMMANDS: Final = {
@@ -79,13 +80,13 @@ def add(
     example="comity attachment list\n"
     "comity attachment list e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 )
-@click.argument("about", nargs=-1, metavar="[HASH|OBJECT…]")
+@click.argument("about", nargs=-1, metavar="[HASH|VALUE|OBJECT…]")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="At most.")
 def list_(session: Session, about: tuple[str, ...], limit: int) -> int:
-    """List attachments: those of a hash, those about an object, or the newest. Leaves with 1 if there is none."""
+    """List attachments: those of a hash, about an object or a value, or the newest. Leaves with 1 if there is none."""
     found = session.ask(verbs.LIST, verbs.List(about=about, limit=limit, **session.who))
     lines = [line for one in found.attachments for line in _lines(session, one)]
-    session.put(found, lines or ["There is none; `comity attachment add` takes one in."])
+    session.put(found, lines or [_NONE_SUCH if about else "There is none; `comity attachment add` takes one in."])
     return 0 if found.attachments else NOTHING
 
 
@@ -121,4 +122,7 @@ def get(session: Session, name: str, out: str, plain: bool) -> None:
     ask = verbs.Get(name=name, path=str(Path(out).absolute()), plain=plain, **session.who)
     done = session.ask(verbs.GET, ask)
     how = f"as {done.inside!r} in a ZIP with the password {done.password}" if done.password else "plain"
-    session.put(done, [f"{done.attachment.name!r}, {done.attachment.size} bytes, is in {done.path}, {how}."])
+    lines = [f"{done.attachment.name!r}, {done.attachment.size} bytes, is in {done.path}, {how}."]
+    if done.attachment.retracted:
+        lines.append(f"RETRACTED: {done.attachment.party}/{done.attachment.office} stands by it no longer.")
+    session.put(done, lines)

@@ -71,21 +71,25 @@ def list_(desk: Desk, ask: verbs.List) -> verbs.AttachmentsShown:
     with node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
         if ask.about:
-            keys = [key for name in ask.about for key in _keys(name)]
+            keys = [key for name in ask.about for key in _keys(desk, unit, actor, name)]
             found = attachments.by_keys(node, services.queries, unit, actor, keys, ask.limit)
         else:
             found = attachments.every(node, services.queries, unit, actor, ask.limit)
         return verbs.AttachmentsShown(tuple(_shown(unit, one) for one in found))
 
 
-def _keys(name: str) -> list[bytes]:
-    """Return the keys by which attachments are found: of a hash, or of an object. Raises `Misuse`, `Malformed`."""
+def _keys(desk: Desk, unit: Unit, actor: Actor, name: str) -> list[bytes]:
+    """Return the keys by which attachments are found: of a hash, of an object, or of the objects that say a value.
+
+    Raises `Misuse`, `Malformed`.
+    """
     if "--" in name:
         return [intel.object_key(intel.object_number(intel.uuid_of(name)))]
     found = [key for key, *_ in observables.keyed(name)]
     if not found:
-        raise Misuse(f"{name!r} is no hash and no object", hint="a SHA-256, SHA-1 or MD5, or a STIX id")
-    return found
+        raise Misuse(f"{name!r} is no hash, value or object", hint="a SHA-256, SHA-1 or MD5, or a STIX id")
+    said = desk.services.queries.lookup(unit, actor, name)
+    return [*found, *dict.fromkeys(intel.object_key(one.object) for one in said)]
 
 
 def get(desk: Desk, ask: verbs.Get) -> verbs.Got:

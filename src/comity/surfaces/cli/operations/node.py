@@ -7,15 +7,18 @@ from typing import Final
 
 from comity import canon
 from comity.canon import Origin
-from comity.errors import Fault, Misuse, NotFound
+from comity.errors import ComityError, Fault, Misuse, NotFound
 from comity.node import doctor as examining
 from comity.node import forks, generations, proofs, pulls, views, witness
 from comity.node import rebuild as rebuilding
 from comity.node.ports import LogState, Unit, place
-from comity.surfaces.cli.desk import Desk, Operation, actor_of
+from comity.surfaces.cli.desk import OPENPGP_RENEWAL, Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import mine_first
 from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import node as verbs
+
+DAY: Final = 86_400  # seconds
+OPENPGP_WARNED_SECONDS: Final = 90 * DAY  # before it expires: programs that check have to be told of a new key
 
 # -- syncing ---------------------------------------------------------------------
 
@@ -190,9 +193,22 @@ def doctor(desk: Desk, ask: verbs.Examine) -> verbs.Examined:
         party=node.me,
         signs=node.signs,
         serving=desk.serving,
-        ailments=tuple(verbs.AilmentShown(a.grave, a.what, a.advice) for a in ailments),
+        ailments=(*(verbs.AilmentShown(a.grave, a.what, a.advice) for a in ailments), *_openpgp(desk)),
         pulls=tuple(records),
     )
+
+
+def _openpgp(desk: Desk) -> list[verbs.AilmentShown]:
+    """Return what is wrong with the key whose signatures people without a node check, or soon will be."""
+    try:
+        expires = desk.openpgp.expires()
+    except ComityError as error:
+        return [verbs.AilmentShown(True, str(error), error.hint or "")]
+    left = None if expires is None else expires - desk.services.node.now()
+    if left is None or left > OPENPGP_WARNED_SECONDS:
+        return []
+    when = "has expired" if left <= 0 else f"expires in {left // DAY} days"
+    return [verbs.AilmentShown(left <= 0, f"the OpenPGP key that signs advisories {when}", OPENPGP_RENEWAL)]
 
 
 OPERATIONS: Final = (

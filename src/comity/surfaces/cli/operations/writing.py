@@ -1,12 +1,14 @@
 """Files that operations write: whole or not at all.
 
 Rules: a file is written beside its place and renamed, so that nobody reads half of it and what fails leaves the one
-before. A pipe or a device is written to, and never replaced; a link is followed.
+before. A pipe or a device is written to, and never replaced; a link is followed. What is being written has a name that
+nobody can guess and is made anew: in a folder that others write to, a link or a file may lie in wait under any other.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import IO, Final
 from comity.errors import Fault
 
 PRIVATE: Final = 0o600  # readable by its owner alone, and never executable
+_STEM_CHARS: Final = 48  # of the name meant, in that of what is being written: with 4 bytes each it still fits
 SHARED: Final = 0o666  # as the user's own mask leaves it
 
 
@@ -24,8 +27,8 @@ def beside(path: Path, mode: int = SHARED) -> Iterator[IO[bytes]]:
     try:
         path = path.resolve()
         whole = path.exists() and not path.is_file()
-        partial = path if whole else path.with_name(f".{path.name}.{os.getpid()}.partial")
-        flags = os.O_WRONLY if whole else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        partial = path if whole else path.with_name(f".{path.name[:_STEM_CHARS]}.{secrets.token_hex(8)}.partial")
+        flags = os.O_WRONLY if whole else os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with os.fdopen(os.open(partial, flags, mode), "wb") as file:
                 yield file
