@@ -157,7 +157,11 @@ class Arrivals:
             if verdict is None and header.kind in intel.ASKING:
                 verdict = questions.verdict(self._node, unit, log, index, entry.commitment, header, entry.body)
             evidence = join(entry.header, entry.body)
-            if verdict is None and intel.kind_of(header) == INTEL_OBJECT and holds_account(_object(header, entry.body)):
+            if (
+                verdict is None
+                and intel.kind_of(header) == INTEL_OBJECT
+                and holds_account(intel.body_of(header, entry.body))
+            ):
                 verdict = Refused(f"{log.origin}#{index}: somebody's account is no intelligence, and is not taken")
                 evidence = entry.header  # what was refused for that is not kept as evidence of it
             if verdict is not None:
@@ -267,11 +271,3 @@ def wider(outer: Marking, inner: Marking) -> bool:
         or (outer.onward and not inner.onward)
         or (bool(inner.to) and (not outer.to or not set(outer.to) <= set(inner.to)))
     )
-
-
-def _object(header: Header, body: bytes) -> bytes:
-    """Return the object that a statement or a relay carries."""
-    if header.kind != INTEL_RELAY:
-        return body
-    payload = body[body.find(b"\n") + 1 :]
-    return payload[payload.find(b"\n") + 1 :]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from comity import canon, statement
+from comity.areas import intel
 from comity.areas.intel import attachments as area
 from comity.areas.intel.attachments import ATTACHMENT, MANIFEST_MEDIA, PART_MEDIA, Attachment
 from comity.areas.intel.columns import OBJECT, object_key, object_number
@@ -25,7 +26,7 @@ from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit, place
 from comity.node.queries import Queries, Witness
-from comity.statement import INTEL_ATTACHMENT, INTEL_PART, INTEL_RELAY, Header, Marking
+from comity.statement import INTEL_ATTACHMENT, INTEL_PART, Header, Marking
 from comity.vocab import Held
 
 LISTED_MAX: Final = 10_000  # attachments of one list, the newest
@@ -262,8 +263,5 @@ def _opened(node: Node, unit: Unit, at: int) -> tuple[Header, bytes]:
     (entry,) = unit.entries.read(log_id, index, index + 1)
     if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
         raise NotFound(f"{unit.logs.get(log_id).origin}#{index}: its bytes are not held here")
-    header, body = node.header(entry.header), entry.body
-    if header.kind == INTEL_RELAY:
-        payload = body[body.find(b"\n") + 1 :]
-        body = payload[payload.find(b"\n") + 1 :]
-    return header, body
+    header = node.header(entry.header)
+    return header, intel.body_of(header, entry.body)

@@ -26,7 +26,7 @@ from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
 from comity.node.scoring import Asked, Worth
 from comity.node.spans import runs
-from comity.statement import INTEL_RELAY, Header, Marking
+from comity.statement import Header, Marking
 from comity.vocab import Held
 
 READ_AT_ONCE: Final = 512  # entries read together
@@ -179,7 +179,7 @@ def told(node: Node, entry: Entry) -> Iterator[tuple[bytes, Item]]:
     if entry.header is None or entry.body is None:
         return
     header = node.header(entry.header)
-    tree = _DECODE(plain(header, entry.body))
+    tree = _DECODE(intel.body_of(header, entry.body))
     marking = _marking(header.marking, entry.standing)
     for value in _observables(tree)[0]:
         yield observables.key(value), _item(value, tree, header, marking, None, None, 0)
@@ -199,7 +199,7 @@ def _of_entry(
     confidence = intel.confidence_of(flags)
     reason = _unfit(code, until, flags, at)
     header = node.header(entry.header or b"")
-    tree = _DECODE(plain(header, entry.body or b"")) if not reason else {}
+    tree = _DECODE(intel.body_of(header, entry.body or b"")) if not reason else {}
     found, note = _observables(tree) if not reason else ((), "")
     if reason or note:
         done.left[reason or note] += 1
@@ -243,14 +243,6 @@ def _item(
         header.at,
         modified,
     )
-
-
-def plain(header: Header, body: bytes) -> bytes:
-    """Return an object's own bytes, taken out of the relay that it may have come in."""
-    if header.kind != INTEL_RELAY:
-        return body
-    payload = intel.cut_relay(body).payload
-    return payload[payload.find(b"\n") + 1 :]
 
 
 def _unfit(code: int, until: int | None, flags: int, at: Instant) -> str:

@@ -19,13 +19,13 @@ from comity import acts, canon
 from comity.acts import AnyAct, Ballot, Consent, Hold, Join, Leave, Narrow, Resume, Retract, Span, Suspend, Tombstone
 from comity.areas import intel
 from comity.canon import Instant, OfficeId, Origin
-from comity.errors import ComityError, Malformed
+from comity.errors import ComityError, Theirs
 from comity.limits import ORIGIN_BYTES_MAX
 from comity.node import deliveries, views, wording
 from comity.node.node import Node, note
 from comity.node.ports import Log, LogState, Unit, place, position
 from comity.node.spans import runs
-from comity.statement import INTEL_RELAY, Header, is_act
+from comity.statement import Header, is_act
 from comity.vocab import Held, Priority
 
 MOVES: Final = (Join, Leave, Suspend, Resume, Ballot)
@@ -115,14 +115,11 @@ def arrange(node: Node) -> None:
 
 
 def _items(node: Node, unit: Unit, log: Log, entry: Taken) -> list[intel.Item]:
-    if entry.header.kind != INTEL_RELAY:
-        return [intel.Item(*entry)]
     try:
-        payload = intel.cut_relay(entry.body).payload
-    except Malformed as error:
+        return [intel.Item(entry.position, entry.header, intel.body_of(entry.header, entry.body))]
+    except Theirs as error:
         unit.quarantine.add(node.now(), log.party, error.code, note(error), entry.body[:CHUNK])
         return []
-    return [intel.Item(entry.position, entry.header, payload[payload.find(b"\n") + 1 :])]
 
 
 def _act(node: Node, unit: Unit, log: Log, entry: Taken, touched: list[Span]) -> list[Due]:

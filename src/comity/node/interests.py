@@ -16,6 +16,7 @@ import msgspec
 
 from comity import canon
 from comity.acts import Standing, narrowed
+from comity.areas import intel
 from comity.areas.intel import columns, interests
 from comity.areas.intel.columns import uuid_of
 from comity.areas.intel.interests import INTEREST_MEDIA, Compare, Interest
@@ -31,7 +32,7 @@ from comity.node.node import Node
 from comity.node.ports import Entry, Log, Unit, place, position
 from comity.node.queries import Queries
 from comity.policy import Release
-from comity.statement import INTEL_INTEREST, INTEL_OBJECT, INTEL_RELAY, Marking
+from comity.statement import INTEL_INTEREST, INTEL_OBJECT, Marking
 from comity.vocab import Held, Priority
 
 INTERESTS_READ_MAX: Final = 10_000  # interests listed at once, the newest of every log
@@ -233,14 +234,9 @@ def _said(
     if entry.held is not Held.PAYLOAD or entry.header is None or entry.body is None:
         return None
     header = node.header(entry.header)
-    kind = header.relayed.kind if header.relayed else header.kind
-    if kind != INTEL_OBJECT or (log.own and header.office != actor.office_id):
+    if intel.kind_of(header) != INTEL_OBJECT or (log.own and header.office != actor.office_id):
         return None
-    body = entry.body
-    if header.kind == INTEL_RELAY:
-        payload = body[body.find(b"\n") + 1 :]
-        body = payload[payload.find(b"\n") + 1 :]
-    tree = _DECODE(body)
+    tree = _DECODE(intel.body_of(header, entry.body))
     try:
         seen, _ = observe.of_object(tree)
     except Malformed:  # a pattern that is not read: it may still fit by its name or type

@@ -26,7 +26,7 @@ from comity.node.node import Node
 from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
 from comity.node.releases import Class, Releases, briefs
 from comity.policy import Release
-from comity.statement import INTEL_EVIDENCE, Header, Marking
+from comity.statement import INTEL_EVIDENCE, Header, Marking, cut
 from comity.vocab import Held
 
 _confidence_of: Final = intel.confidence_of
@@ -350,7 +350,7 @@ class Queries:
         if header.relayed is None:
             return Stated(header, entry.standing, index, entry.body)
         relay = intel.cut_relay(entry.body)
-        return Stated(header, entry.standing, relay.line.index, relay.payload[relay.payload.find(b"\n") + 1 :])
+        return Stated(header, entry.standing, relay.line.index, cut(relay.payload)[1])
 
     def sightings(self, unit: Unit, actor: Actor, key: bytes) -> list[Sighting]:
         """Return every readable sighting of a value or object."""

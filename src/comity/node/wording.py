@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from comity.areas import intel
-from comity.errors import Malformed
+from comity.errors import Theirs
 from comity.formats import words
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit
-from comity.statement import INTEL_OBJECT, INTEL_RELAY
+from comity.statement import INTEL_OBJECT
 
 SHELF: Final = "words-due"  # first position, 20 digits -> how many
 _TEXTS: Final = ("name", "description", "abstract", "content", "explanation", "pattern_type", "opinion", "objective")
@@ -82,13 +82,9 @@ def words_of(node: Node, entry: Entry) -> list[str]:
     header = node.header(entry.header)
     if intel.kind_of(header) != INTEL_OBJECT:
         return []
-    body = entry.body
     try:
-        if header.kind == INTEL_RELAY:
-            payload = intel.cut_relay(body).payload
-            body = payload[payload.find(b"\n") + 1 :]
-        tree = _DECODE(body)
-    except (Malformed, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        tree = _DECODE(intel.body_of(header, entry.body))
+    except (Theirs, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []  # an entry may hold anything: what is no object was said to be none when it was folded
     return words.words("\n".join(_texts(tree)))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from comity.areas.intel.bodies import Relay, RelayLine, Sighting, cut_relay, join_relay
+from comity.areas.intel.bodies import Relay, RelayLine, Sighting, body_of, cut_relay, join_relay
 from comity.areas.intel.columns import (
     CUSTOM,
     OBJECT,
@@ -62,6 +62,7 @@ __all__ = [
     "RelayLine",
     "Sighting",
     "as_stix",
+    "body_of",
     "check_each",
     "check_many",
     "confidence_of",

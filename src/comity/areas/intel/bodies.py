@@ -16,6 +16,7 @@ from comity.errors import Malformed
 from comity.formats import observables
 from comity.formats.decay import Verdict
 from comity.formats.observables import Observable
+from comity.statement import INTEL_RELAY, Header, cut
 
 
 class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,3 +68,8 @@ def cut_relay(body: bytes) -> Relay:
     if end < 0:
         raise Malformed("a relay without its first line")
     return Relay(canon.decode(body[:end], RelayLine, what="a relay"), body[end + 1 :])
+
+
+def body_of(header: Header, body: bytes) -> bytes:
+    """Return the body of what was stated: of a relay the original's. Raises `Malformed`."""
+    return cut(cut_relay(body).payload)[1] if header.kind == INTEL_RELAY else body

@@ -183,9 +183,3 @@ def _is_plain(item: Item, skipped: Skipped) -> bool:
         skipped.add("unprintable", item.kind, item.value, item.ident)
         return False
     return True
-
-
-def only_file(form: str) -> None:
-    """Refuse a form that makes a folder where one file is wanted. Raises `Misuse`."""
-    if form in forms.TREES:
-        raise Misuse(f"{form} is a folder of files", hint="--out FOLDER")
