@@ -23,7 +23,7 @@ login = Lazy("login", COMMANDS, help="Credentials of a correspondent, each for o
 @command(
     "create",
     example="comity party correspondent login create grid-operator taxii\n"
-    "comity party correspondent login create grid-operator misp --form basic --days 30",
+    "comity party correspondent login create grid-operator taxii --form basic --days 30",
 )
 @click.argument("name", metavar="NAME")
 @click.argument("channel", type=CHANNELS)
@@ -47,7 +47,10 @@ def create(session: Session, name: str, channel: str, form: str, days: int, file
     lines += (
         [made.secret, "Give it to the correspondent by a safe way: nobody can show it again."] if made.secret else []
     )
-    session.put(made, lines or [f"Certificate {made.shown.id} is known from now on."])
+    lines = lines or [f"Certificate {made.shown.id} is known from now on."]
+    if not made.guards:
+        lines.append(f"Nothing asks for credentials of {channel} in this version yet.")
+    session.put(made, lines)
 
 
 @command("list", example="comity party correspondent login list grid-operator")

@@ -16,6 +16,10 @@ from comity.surfaces.cli.verbs import correspondent as verbs
 from comity.vocab import Channel, Tlp
 
 OWED_SHOWN: Final = 50  # of each channel
+CARRIED: Final = frozenset(
+    {Channel.TAXII, Channel.FEED, Channel.FILE}
+)  # the others are kept for when a surface speaks them
+GUARDED: Final = frozenset({Channel.TAXII})  # channels at which a credential is asked for
 
 
 def _actor(desk: Desk, ask: Ask) -> Actor:
@@ -115,7 +119,8 @@ def allow(desk: Desk, ask: verbs.Allow) -> Done:
     if channel is not Channel.MAIL and (ask.addresses or ask.pgp or ask.smime):
         raise Misuse("addresses and certificates belong to mail", hint="`allow NAME mail --address …`")
     one = correspondents.allow(desk.services.node, actor, ask.name, given)
-    return Done(f"{one.audience} may use {channel.value}{' and send by it' if ask.send else ''}", str(actor))
+    later = "" if channel in CARRIED else f"; nothing goes or comes by {channel.value} in this version yet"
+    return Done(f"{one.audience} may use {channel.value}{' and send by it' if ask.send else ''}{later}", str(actor))
 
 
 def forbid(desk: Desk, ask: verbs.Forbid) -> Done:
@@ -156,8 +161,9 @@ def login(desk: Desk, ask: verbs.Login) -> verbs.LoginMade:
     """Make a credential."""
     node, actor = desk.services.node, _actor(desk, ask)
     spki = credentials.spki_digest(ask.certificate) if ask.certificate else ask.spki
-    made = credentials.create(node, actor, ask.name, channel_of(ask.channel), ask.form, days=ask.days, spki=spki)
-    return verbs.LoginMade(_login_shown(made.credential, node.now()), made.secret)
+    channel = channel_of(ask.channel)
+    made = credentials.create(node, actor, ask.name, channel, ask.form, days=ask.days, spki=spki)
+    return verbs.LoginMade(_login_shown(made.credential, node.now()), made.secret, channel in GUARDED)
 
 
 def logins(desk: Desk, ask: verbs.Named) -> verbs.LoginsShown:
@@ -218,6 +224,7 @@ def _shown(one: Correspondent, now: int) -> verbs.CorrespondentShown:
                 each.send,
                 each.addresses,
                 tuple(name for name, data in (("pgp", each.pgp), ("smime", each.smime)) if data),
+                each.channel in CARRIED,
             )
             for each in one.channels
         ),

@@ -149,6 +149,7 @@ class LoginMade(msgspec.Struct, frozen=True):
 
     shown: LoginShown
     secret: str
+    guards: bool  # whether this version asks for it anywhere
 
 
 class LoginsShown(msgspec.Struct, frozen=True):
@@ -164,6 +165,7 @@ class ChannelShown(msgspec.Struct, frozen=True):
     send: bool
     addresses: tuple[str, ...]
     certificates: tuple[str, ...]
+    carried: bool  # whether this version gives or takes anything by it
 
 
 class DeliveryShown(msgspec.Struct, frozen=True):
