@@ -31,6 +31,9 @@ ACCORD_TEXTS_MAX: Final = 1_024  # accord texts kept before peers' offers are re
 HTTP_BODY_BYTES_MAX: Final = 33_554_432  # bytes of any request or answer between nodes
 HTTP_SECONDS_MAX: Final = 60.0  # seconds for one request: a page at 64 kbit/s is cut and resumed
 
+TRY_SECONDS_MAX: Final = 15.0  # seconds for one try of `comity doctor --neighbours`: somebody waits for it
+CERTIFICATE_WARNED_DAYS: Final = 30  # days before a certificate ends: time to have a new one issued and told
+
 ACCORD_BYTES_MAX: Final = 262_144  # bytes of an accord's text
 ACCORD_MEMBERS_MAX: Final = 256  # members; above it a community wants several accords
 CARD_BYTES_MAX: Final = 65_536  # bytes of a party card

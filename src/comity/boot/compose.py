@@ -28,6 +28,7 @@ from comity.boot.turns import PoliteFetching, PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
 from comity.http.fetch import Fetcher
+from comity.limits import TRY_SECONDS_MAX
 from comity.node import books, generations, parties, polling, rebuild, sources, views
 from comity.node.actor import Actor
 from comity.node.ingest import Source
@@ -35,6 +36,7 @@ from comity.node.node import CARDS, Node
 from comity.node.polling import Polled
 from comity.node.ports import Wire
 from comity.node.services import Services, compose
+from comity.node.tries import Tried
 from comity.node.warnings import WarningLists
 from comity.party import Card
 from comity.stores.sqlite import SqliteStore, open_store
@@ -68,6 +70,7 @@ class Machine:
         self._fetcher = Fetcher(
             allow=setting.networks(settings), seconds=settings.request_seconds, proxy=proxy(home, settings)
         )
+        self._trier: Fetcher | None = None
         self._manners = Manners(node.clock, self._rest, random.SystemRandom().random)
         self._fitness = Fitness(fit=True, ask=False, why="")
 
@@ -124,9 +127,34 @@ class Machine:
         return {name: self._wire(card) for name, card in sorted(chosen.items())}
 
     def _wire(self, card: Card) -> Wire:
+        return PoliteWire(self._bare_wire(card, self._fetcher), self.turns)
+
+    def _bare_wire(self, card: Card, fetcher: Fetcher) -> Wire:
         node = self._services.node
-        wire = NativeWire(self._fetcher, card, me=node.me, sign=node.signer.request, clock=node.clock)
-        return PoliteWire(wire, self.turns)
+        return NativeWire(fetcher, card, me=node.me, sign=node.signer.request, clock=node.clock)
+
+    # -- trying ------------------------------------------------------------------
+
+    @property
+    def trier(self) -> Fetcher:
+        """Return the way out for tries, which wait less than work does."""
+        if self._trier is None:
+            way = proxy(self.home, self.settings)
+            self._trier = Fetcher(allow=setting.networks(self.settings), seconds=TRY_SECONDS_MAX, proxy=way)
+        return self._trier
+
+    def bare_wires(self) -> Mapping[PartyId, Wire]:
+        """Return the way to every confirmed party with an address, to be asked outside one's turn."""
+        node = self._services.node
+        with node.store.read() as unit:
+            cards = [card.card for card in parties.known(unit) if card.card.party != node.me]
+        return {card.party: self._bare_wire(card, self.trier) for card in cards if card.address}
+
+    def tried(self, *, send_test: bool) -> list[Tried]:
+        """Try every connection to neighbours; with `send_test` also by sending what is marked as a test."""
+        from comity.boot.trying import tried  # loads every transport
+
+        return tried(self, send_test=send_test)
 
     def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
         """Fetch what is new of a source and keep it, within one's turn. Raises `Conflict` where that is under way."""
@@ -224,6 +252,8 @@ class Machine:
     def close(self) -> None:
         """Close store and connections."""
         self._fetcher.close()
+        if self._trier is not None:
+            self._trier.close()
         try:
             self._services.node.settle()
         finally:

@@ -19,6 +19,7 @@ from comity.node.ingest import Source
 from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
 from comity.node.services import Services
+from comity.node.tries import Tried
 from comity.node.warnings import WarningLists
 from comity.party import OfficeRef, SignedCard
 from comity.surfaces.cli.verbs import A, Ask, R, Verb
@@ -96,6 +97,9 @@ class Desk(Protocol):
 
     def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
         """Fetch what is new of a source and keep it; with `dry` only tell. Raises `Conflict` if that is under way."""
+
+    def tried(self, *, send_test: bool) -> list[Tried]:
+        """Try every connection to neighbours; `send_test` sends what is marked as a test, and is taken for none."""
 
     def report(self, what: str, done: int, total: int) -> None:
         """Say how far a long operation has come; `total` is 0 where nobody knows."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from comity.errors import Unreachable
+from comity.errors import Misuse, Unreachable
 from comity.surfaces.cli.session import Session, columns
 from comity.surfaces.cli.shape import command
 from comity.surfaces.cli.verbs import Nothing
@@ -72,10 +72,22 @@ def rebuild(session: Session) -> None:
     session.put(done, [f"Folded {done.entries} entries again."])
 
 
-@command("doctor", example="comity doctor --deep")
+@command("doctor", example="comity doctor --deep\ncomity doctor --neighbours")
 @click.option("--deep", is_flag=True, help="Verify every entry of every log too.")
-def doctor(session: Session, deep: bool) -> int:
-    """Say everything an operator should know. Leaves with 1 if something is grave."""
+@click.option("--neighbours", is_flag=True, help="Try every connection instead: peers, sources, doors, clocks …")
+@click.option("--send-test", is_flag=True, help="With --neighbours: send each a message that is marked as a test.")
+def doctor(session: Session, deep: bool, neighbours: bool, send_test: bool) -> int:
+    """Say everything an operator should know. Leaves with 1 if something is grave.
+
+    --neighbours tries every connection that this node is to have, and says of each that does not work whose fault it is
+    and what to do. Nothing is sent that a partner would take for real.
+    """
+    if send_test and not neighbours:
+        raise Misuse("--send-test goes with --neighbours")
+    if neighbours:
+        if deep:
+            raise Misuse("--deep looks at this node and --neighbours at others: one at a time")
+        return _neighbours(session, send_test=send_test)
     found = session.ask(verbs.DOCTOR, verbs.Examine(deep=deep, **session.who))
     session.put(found, _doctor_lines(session, found))
     return GRAVE if any(ailment.grave for ailment in found.ailments) else 0
@@ -92,3 +104,22 @@ def _doctor_lines(session: Session, found: verbs.Examined) -> Iterator[str]:
         yield from pull_lines(session, pull)
     if not any(ailment.grave for ailment in found.ailments):
         yield "Nothing grave."
+
+
+def _neighbours(session: Session, *, send_test: bool) -> int:
+    done = session.ask(verbs.NEIGHBOURS, verbs.Neighbours(send_test=send_test, **session.who))
+    session.put(done, _tried_lines(done.tried))
+    return GRAVE if any(not one.works for one in done.tried) else 0
+
+
+def _tried_lines(tried: Sequence[verbs.TriedShown]) -> Iterator[str]:
+    for one in tried:
+        if one.works:
+            yield f"works  {one.what}: {one.said}"
+        else:
+            yield f"FAILS  {one.what}: {one.whose}: {one.said}" + (f" → {one.advice}" if one.advice else "")
+    failed = sum(not one.works for one in tried)
+    if not tried:
+        yield "This node has no neighbour yet: `comity party import`, `comity source add`."
+    else:
+        yield f"{len(tried)} tried, {failed or 'none'} failed."

@@ -198,6 +198,13 @@ def doctor(desk: Desk, ask: verbs.Examine) -> verbs.Examined:
     )
 
 
+def neighbours(desk: Desk, ask: verbs.Neighbours) -> verbs.NeighboursTried:
+    """Try every connection of this node, and say of each in words what is wrong."""
+    with desk.services.node.store.read() as unit:
+        actor_of(desk, unit, ask)
+    return verbs.NeighboursTried(tuple(verbs.TriedShown(*one) for one in desk.tried(send_test=ask.send_test)))
+
+
 def _openpgp(desk: Desk) -> list[verbs.AilmentShown]:
     """Return what is wrong with the key whose signatures people without a node check, or soon will be."""
     try:
@@ -222,4 +229,5 @@ OPERATIONS: Final = (
     Operation(verbs.RECEIPTS, receipts),
     Operation(verbs.REBUILD, rebuild),
     Operation(verbs.DOCTOR, doctor),
+    Operation(verbs.NEIGHBOURS, neighbours),
 )

@@ -177,6 +177,29 @@ class Examined(msgspec.Struct, frozen=True):
     pulls: tuple[Pulled, ...]
 
 
+class Neighbours(Ask, frozen=True):
+    """Whether something marked as a test may be sent to those who are only sent to."""
+
+    send_test: bool = False
+
+
+class TriedShown(msgspec.Struct, frozen=True):
+    """One connection that was tried: whether it works, in words, whose fault it is if not, and what to do."""
+
+    kind: str
+    what: str
+    works: bool
+    said: str
+    whose: str
+    advice: str
+
+
+class NeighboursTried(msgspec.Struct, frozen=True):
+    """Every connection that was tried."""
+
+    tried: tuple[TriedShown, ...]
+
+
 SYNC: Final = Verb("node/sync", Sync, Synced)
 LOGS: Final = Verb("node/logs", Nothing, LogsShown)
 CHECKPOINT: Final = Verb("node/checkpoint", Checkpoint, CheckpointShown)
@@ -187,3 +210,4 @@ RENEW: Final = Verb("node/renew", Renew, Renewed)
 RECEIPTS: Final = Verb("node/receipts", Nothing, ReceiptsShown)
 REBUILD: Final = Verb("node/rebuild", Nothing, Rebuilt)
 DOCTOR: Final = Verb("node/doctor", Examine, Examined)
+NEIGHBOURS: Final = Verb("node/neighbours", Neighbours, NeighboursTried)
