@@ -143,6 +143,9 @@ PDF_STREAM_BYTES_MAX: Final = 16_777_216  # bytes one compressed stream may unpa
 PDF_TEXT_CHARS_MAX: Final = 33_554_432  # characters of text of one PDF
 PDF_PAGE_OPERATIONS_MAX: Final = 200_000  # operators and operands of one page: a dense one has ten thousand
 PDF_OPERATIONS_MAX: Final = 4_000_000  # operators of all pages: five hundred dense ones, half a minute
+READ_APART_SECONDS: Final = 60  # seconds of a processor that a reader in a process of its own may use for one input
+READ_APART_WAIT_SECONDS: Final = 300.0  # seconds waited for the next thing it reads: a machine five times too busy
+READ_APART_MEMORY_MAX: Final = 1_073_741_824  # bytes of its address space: room for the largest PDF many times
 
 MAIL_BYTES_MAX: Final = 33_554_432  # bytes of one message: mail servers commonly take 25 to 50 MB
 MAIL_PARTS_MAX: Final = 256  # parts of one message; a report with its attachments has a dozen

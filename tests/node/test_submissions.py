@@ -10,6 +10,7 @@ import pytest
 
 from comity.canon import OfficeId
 from comity.errors import Conflict, Misuse, NotFound, Refused, TooLarge
+from comity.formats import readers
 from comity.limits import SUBMISSION_BYTES_MAX, SUBMISSIONS_WAITING_MAX
 from comity.node import correspondents, ingest, submissions
 from comity.node.actor import Actor
@@ -47,11 +48,11 @@ def test_what_waits_is_taken_in_as_the_correspondents_when_it_is_accepted(one: I
     with one.store.read() as unit:
         (waits,) = submissions.inbox(unit, one.actor)
         assert json.loads(submissions.body(unit, one.actor, waits.id))["id"] == ident(1)
-    done = submissions.accept(one.node, one.actor, waits.id, "plausible")
+    done = submissions.accept(one.node, one.actor, waits.id, readers, "plausible")
     assert (done.state, done.kept, done.by, done.reason) == ("accepted", 1, "duty", "plausible")
     assert held(one, ident(1)) == [("csirt", "~grid", Marking(Tlp.AMBER))]
     with pytest.raises(Conflict):
-        submissions.accept(one.node, one.actor, waits.id)
+        submissions.accept(one.node, one.actor, waits.id, readers)
     with one.store.read() as unit:
         assert submissions.inbox(unit, one.actor) == []
         assert submissions.inbox(unit, one.actor, waiting=False) == [done]
@@ -108,14 +109,16 @@ def test_nobody_takes_a_correspondents_name_as_a_source(one: Inhabitant) -> None
 
 def test_other_formats_are_read_when_they_are_accepted(one: Inhabitant) -> None:
     who = take_on(one)
-    sent = submissions.submit_bytes(one.node, who, Channel.MAIL, b"Dear all,\n\nwe saw 198.51.100.7 again.\n")
+    sent = submissions.submit_bytes(
+        one.node, who, Channel.MAIL, b"Dear all,\n\nwe saw 198.51.100.7 again.\n", readers=readers
+    )
     assert (sent.submission.form, sent.answers) == ("text", ())
-    done = submissions.accept(one.node, one.actor, sent.submission.id)
+    done = submissions.accept(one.node, one.actor, sent.submission.id, readers)
     assert done.kept > 0
     with one.store.read() as unit:
         (found,) = one.services.queries.lookup(unit, one.actor, "198.51.100.7")
     assert {w.source for w in found.witnesses} == {"~grid"}
-    stix = submissions.submit_bytes(one.node, who, Channel.MAIL, indicator(5) + b"\n" + b'{"type": 1}')
+    stix = submissions.submit_bytes(one.node, who, Channel.MAIL, indicator(5) + b"\n" + b'{"type": 1}', readers=readers)
     assert [answer.outcome for answer in stix.answers] == ["waiting", "refused"]
 
 
@@ -125,7 +128,9 @@ def test_only_who_may_send_sends_and_no_more_than_there_is_room_for(one: Inhabit
         submissions.submit_objects(one.node, quiet, TAXII, [indicator(1)])
     who = take_on(one)
     with pytest.raises(TooLarge):
-        submissions.submit_bytes(one.node, who, Channel.MAIL, b" " * (SUBMISSION_BYTES_MAX + 1), form="text")
+        submissions.submit_bytes(
+            one.node, who, Channel.MAIL, b" " * (SUBMISSION_BYTES_MAX + 1), form="text", readers=readers
+        )
     for number in range(SUBMISSIONS_WAITING_MAX):
         submissions.submit_objects(one.node, who, TAXII, [indicator(number + 1)])
     with pytest.raises(Conflict, match="no room"):
@@ -142,6 +147,7 @@ def test_another_office_sees_nothing_of_an_inbox(one: Inhabitant) -> None:
         assert submissions.inbox(unit, police) == []
         with pytest.raises(NotFound):
             submissions.get(unit, police, sent.id)
-    for settle in (submissions.accept, submissions.refuse):
-        with pytest.raises(NotFound):
-            settle(one.node, police, sent.id, "mine")
+    with pytest.raises(NotFound):
+        submissions.accept(one.node, police, sent.id, readers, "mine")
+    with pytest.raises(NotFound):
+        submissions.refuse(one.node, police, sent.id, "mine")

@@ -10,6 +10,7 @@ import pytest
 
 from comity import canon
 from comity.acts import Narrow
+from comity.formats import readers
 from comity.node import acting, collections, correspondents, credentials, deliveries, offers, submissions
 from comity.node.collections import Query
 from comity.node.correspondents import Allowed, move
@@ -285,7 +286,7 @@ def test_what_waits_is_pending_until_a_person_settles_it(node: Taxii) -> None:
         waiting.sort(key=lambda each: submissions.body(unit, node.actor, each.id))
     first, second = waiting
     with node.machine.turns.mine():
-        submissions.accept(services.node, node.actor, first.id, check=services.check)
+        submissions.accept(services.node, node.actor, first.id, readers, check=services.check)
         submissions.refuse(services.node, node.actor, second.id, "of no use to anybody")
     told = [node.get(f"{ROOT}status/{each['id']}/").json for each in (one, other)]
     assert [each["status"] for each in told] == ["complete", "complete"]

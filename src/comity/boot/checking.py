@@ -7,8 +7,6 @@ cannot be had or dies the work is done here. One helper is enough: keeping takes
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +19,12 @@ import msgspec
 
 from comity.areas import intel
 from comity.areas.intel import Facts
+from comity.boot import beside
 from comity.boot.collecting import collect_rarely
 from comity.errors import ComityError
 from comity.formats.stix.report import Refusal
 
 BEGIN_BATCHES: Final = 3  # batches checked here first: a helper takes half a second to begin, 12,000 objects' worth
-SAFE_PATH: Final = "PYTHONSAFEPATH"
 PROCESSORS_MIN: Final = 2  # on one processor a helper only takes memory
 STOP_SECONDS: Final = 5.0  # seconds a helper gets to end after its input did; then it is ended
 
@@ -61,30 +59,11 @@ def check_beside(batches: Iterable[Sequence[bytes]]) -> Iterator[Sequence[Facts 
         helper.stop()
 
 
-@contextlib.contextmanager
-def _safe_path() -> Iterator[None]:
-    """Keep Python from looking for its own modules in the working directory, which may be anybody's."""
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
-
-
 class _Helper:
     """A process that checks one batch while this one keeps the batch before."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # not a copy of this process: that has threads and keys
-        self._connection, far = context.Pipe()
-        self._process = context.Process(target=_serve, args=(far,), name="comity-check", daemon=True)
-        with _safe_path():
-            self._process.start()
-        far.close()  # so that each process sees the end of the other
+        self._process, self._connection = beside.begin(_serve, "comity-check")
         self._alive = True
 
     def check(self, batches: Iterator[Sequence[bytes]]) -> Iterator[Sequence[Facts | Refusal]]:
@@ -118,11 +97,7 @@ class _Helper:
     def stop(self) -> None:
         """End the helper."""
         self._connection.close()
-        self._process.join(STOP_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
+        beside.end(self._process, STOP_SECONDS)
 
 
 def _joined(answers: _Answers) -> Sequence[Facts | Refusal]:

@@ -23,6 +23,7 @@ from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
 from comity.boot.openpgp import OpenPgpKey
 from comity.boot.outgoing import fetching, proxy
+from comity.boot.reading import Readers
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import PoliteFetching, PoliteWire, Turns
 from comity.canon import PartyId
@@ -65,6 +66,7 @@ class Machine:
         node = Node(setting.me(settings), store, self._signer, lambda: int(time.time()), os.urandom)
         self._services = compose(node, check_beside)
         self._warnings = WarningLists(home)
+        self._readers = Readers(self.turns.others, self.stop)
         self._keys = DiskKeyring(self._directory, signer)
         self._openpgp = OpenPgpKey(home / KEYS, node.me, node.me)
         self._fetcher = Fetcher(
@@ -95,6 +97,11 @@ class Machine:
     def warnings(self) -> WarningLists:
         """Return the warning lists of this machine."""
         return self._warnings
+
+    @property
+    def readers(self) -> Readers:
+        """Return the readers of foreign formats; whoever's turn it is gives it to others while one works apart."""
+        return self._readers
 
     @property
     def home_office(self) -> str:
@@ -158,8 +165,6 @@ class Machine:
 
     def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
         """Fetch what is new of a source and keep it, within one's turn. Raises `Conflict` where that is under way."""
-        from comity.formats import readers  # loads every parser
-
         name = sources.key(source)
         if name in self._polled:
             raise Conflict(f"the source {source.name!r} is being polled", hint="`comity source list` shows its outcome")
@@ -171,7 +176,7 @@ class Machine:
                 actor,
                 source,
                 way,
-                readers,
+                self._readers,
                 jitter=self._manners.chance(),
                 dry=dry,
                 progress=lambda done: self.report(f"polling {source.name}", done, 0),

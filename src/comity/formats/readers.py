@@ -22,6 +22,7 @@ from comity.formats.tables.reading import read as read_table
 from comity.formats.text.html import read_html
 from comity.formats.text.pdf import read_pdf
 from comity.formats.text.read import read as read_text
+from comity.limits import PDF_BYTES_MAX
 
 STIX: Final = "stix"  # 2.1, read by `stix.split`: its objects are the producer's own bytes
 TABLE_CONFIDENCE: Final = 80  # of a guess, from which on an input is a table and no running text
@@ -59,6 +60,11 @@ FORMS: Final[Mapping[str, Form]] = {
     "html": Form("a page of HTML", (".html", ".htm"), read_html),
     "pdf": Form("a document in PDF", (".pdf",), read_pdf),
 }
+APART: Final[Mapping[str, int]] = {"pdf": PDF_BYTES_MAX}
+"""Readers whose time or memory their input's size does not bound, and the bytes they take at most.
+
+Whoever runs strangers' files through one does so in a process that can be ended.
+"""
 # What may stand before a word on its line is blanks: `\s` would go over every line end from each of them.
 _YARA: Final = re.compile(rb"^[ \t]*+(?:(?:private|global)\s++){0,2}+rule\s++\w++[^\n]*+", re.MULTILINE)
 _SURICATA: Final = re.compile(

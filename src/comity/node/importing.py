@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 
@@ -45,6 +45,16 @@ GUESSES: Final = "mapping-guess"  # shelf: office/source/layout -> how tables of
 ORIGINAL_KIND: Final = "home.original"
 IMPORTED_KIND: Final = "home.imported"
 ORIGINAL_MEDIA: Final = "application/octet-stream"
+
+
+class Readers(Protocol):
+    """The table of readers (`comity.formats.readers`)."""
+
+    def reader(self, name: str, title: str = "", /) -> Reader:
+        """Return a format's reader, for an input of that title. Raises `Misuse`."""
+
+    def recognise(self, head: bytes, name: str, /) -> str:
+        """Return the format of an input by its first bytes and its name."""
 
 
 class Imported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,12 +16,13 @@ import msgspec
 
 from comity.canon import Instant
 from comity.errors import ComityError
-from comity.formats.convert import Losses, Reader
+from comity.formats.convert import Losses
 from comity.formats.stix.report import Refusal, Report, bounded
 from comity.formats.stix.split import Piece, split
 from comity.limits import SOURCE_FAULTS_MAX
 from comity.node import importing, ingest
 from comity.node.actor import Actor
+from comity.node.importing import Readers
 from comity.node.ingest import SOURCES, Ingested, Source
 from comity.node.node import Node
 from comity.node.services import Services
@@ -85,16 +86,6 @@ class Fetching(Protocol):
 
         Raises `ComityError` for what ends the poll; what was settled before stands.
         """
-
-
-class Readers(Protocol):
-    """The table of readers (`comity.formats.readers`)."""
-
-    def reader(self, name: str, /) -> Reader:
-        """Return a format's reader. Raises `Misuse`."""
-
-    def recognise(self, head: bytes, name: str, /) -> str:
-        """Return the format of an input by its first bytes and its name."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from comity.areas import intel
 from comity.areas.intel import Checker, Facts
 from comity.canon import Instant, OfficeId
 from comity.errors import Conflict, Malformed, Misuse, NotFound, Refused, TooLarge
-from comity.formats import readers
+from comity.formats.readers import HEAD_BYTES, STIX
 from comity.formats.stix import split
 from comity.formats.stix.report import Refusal, refusal
 from comity.formats.stix.strict import ident_of
@@ -32,6 +32,7 @@ from comity.limits import (
 from comity.node import books, correspondents, importing, ingest
 from comity.node.actor import Actor
 from comity.node.correspondents import Correspondent
+from comity.node.importing import Readers
 from comity.node.ingest import SOURCES, Ingested, Source
 from comity.node.node import Node
 from comity.node.ports import Unit
@@ -125,7 +126,7 @@ def submit_objects(
         raise TooLarge(f"{len(objects)} objects at once are over SUBMISSION_OBJECTS_MAX ({SUBMISSION_OBJECTS_MAX})")
     checked = _check(who, objects, check, WAITING if who.waits else TAKEN)
     body = b"\n".join(checked.good)
-    one = _draft(node, who, channel, name, readers.STIX, body)
+    one = _draft(node, who, channel, name, STIX, body)
     one = msgspec.structs.replace(
         one,
         objects=len(checked.good),
@@ -154,6 +155,7 @@ def submit_bytes(
     channel: Channel,
     data: bytes,
     *,
+    readers: Readers,
     name: str = "",
     form: str = "",
     check: Checker = intel.check_each,
@@ -163,15 +165,15 @@ def submit_bytes(
     STIX 2.1 is cut into its objects, which are answered one by one. Raises as `submit_objects`, and `Misuse` for a form
     that there is none of.
     """
-    form = form or readers.recognise(data[: readers.HEAD_BYTES], name)
-    if form != readers.STIX:
+    form = form or readers.recognise(data[:HEAD_BYTES], name)
+    if form != STIX:
         readers.reader(form)
         _admit(node, who, channel, len(data))
         one = _draft(node, who, channel, name, form, data)
         if who.waits:
             _wait(node, who, one, data)
             return Submitted(one, ())
-        return Submitted(_settle_taken(node, who, one, _bring_in(node, who, one, data, check)), ())
+        return Submitted(_settle_taken(node, who, one, _bring_in(node, who, one, data, readers, check)), ())
     _admit(node, who, channel, len(data))
     pieces = list(split.split([data]))
     taken = submit_objects(
@@ -321,14 +323,16 @@ def body(unit: Unit, actor: Actor, ident: str) -> bytes:
     return data
 
 
-def accept(node: Node, actor: Actor, ident: str, reason: str = "", check: Checker = intel.check_each) -> Submission:
+def accept(
+    node: Node, actor: Actor, ident: str, readers: Readers, reason: str = "", check: Checker = intel.check_each
+) -> Submission:
     """Take in what waits, as the correspondent's. Raises `NotFound`, `Conflict` where it is settled."""
     with node.store.read() as unit:
         one = _one_waiting(unit, actor, ident)
         data = body(unit, actor, ident)
         who = correspondents.get(unit, actor, one.audience)
     # What breaks off here is accepted once more: the same bytes from the same source are kept once.
-    done = _bring_in(node, who, one, data, check)
+    done = _bring_in(node, who, one, data, readers, check)
     return _settled(node, actor, one, ACCEPTED, reason, kept=done.kept, refused=one.refused + done.report.refused)
 
 
@@ -379,9 +383,11 @@ def _settled(
     return settled
 
 
-def _bring_in(node: Node, who: Correspondent, one: Submission, data: bytes, check: Checker) -> Ingested:
+def _bring_in(
+    node: Node, who: Correspondent, one: Submission, data: bytes, readers: Readers, check: Checker
+) -> Ingested:
     done, source = Ingested(), _source_of(node, who)
-    if one.form == readers.STIX:
+    if one.form == STIX:
         return ingest.ingest(node, who.actor(), source, [data], None, check, done)
     what = importing.Import(one.name or one.id, one.form, readers.reader(one.form, one.name), [data])
     importing.bring_in(node, who.actor(), source, what, done, check=check)

@@ -2,8 +2,8 @@
 
 Rules: nothing is rendered, run, decrypted or fetched, and no image, form, attachment or script is looked at. What a
 file may cost is bounded by its bytes, its pages, what one stream unpacks to and what one page's operators are. Whatever
-the library raises is a `Loss`, of a page where it is a page's. The library has no deadline and nor has this reader: who
-reads a stranger's PDF within one may do so in a process of its own.
+the library raises is a `Loss`, of a page where it is a page's. The library has no deadline and nor has this reader: a
+stranger's PDF is read in a process that can be ended (`readers.APART`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _TITLE_CHARS_MAX: Final = 1_024
 _BYTES_PER_OPERATION: Final = 4  # of a content stream, as they are charged: what is no operator takes time too
 _FORM_OPERATIONS: Final = 2_000  # charged for a form or image that is called, whose own content is not seen here
 _BROKEN_MAX: Final = 64  # pages that fail before the rest is given up
+_NO_ROOM: Final = "the document takes more memory than its reader may have (READ_APART_MEMORY_MAX)"
 _LIMITS: Final = {  # of `pypdf.Configuration`
     "maximum_declared_stream_length": PDF_BYTES_MAX,
     "zlib_maximum_output_length": PDF_STREAM_BYTES_MAX,
@@ -109,6 +110,8 @@ class _Document:
                 if self._reader.is_encrypted:
                     return loss("file", Outcome.REFUSED, "encrypted", "the document is encrypted")
                 count = len(self._reader.pages)
+        except MemoryError:
+            return loss("file", Outcome.REFUSED, "too-large", _NO_ROOM)
         except Exception as error:  # noqa: BLE001  # the library raises what it meets: its own errors and Python's
             return loss("file", Outcome.REFUSED, "broken", f"{type(error).__name__}: {error}")
         self.pages, self.left_out = min(count, PDF_PAGES_MAX), max(count - PDF_PAGES_MAX, 0)
@@ -132,6 +135,8 @@ class _Document:
         except _SpentError:
             reason = f"the document takes more than {PDF_OPERATIONS_MAX} operations (PDF_OPERATIONS_MAX)"
             return loss(place, Outcome.REFUSED, "too-large", reason)
+        except MemoryError:
+            return loss(place, Outcome.REFUSED, "too-large", _NO_ROOM)
         except Exception as error:  # noqa: BLE001  # as above
             self._broken += 1
             if self._broken > _BROKEN_MAX:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from comity.canon import Instant, PartyId
 from comity.errors import Misuse
 from comity.node.actor import Actor
+from comity.node.importing import Readers
 from comity.node.ingest import Source
 from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
@@ -76,6 +77,10 @@ class Desk(Protocol):
     @property
     def warnings(self) -> WarningLists:
         """Return the warning lists of this machine, read when they are first asked."""
+
+    @property
+    def readers(self) -> Readers:
+        """Return the readers of foreign formats, each with the bounds it needs."""
 
     @property
     def home_office(self) -> str:

@@ -78,7 +78,7 @@ def _bring_in(
     if form == readers.STIX:  # its objects are the producer's own bytes: there is no other original
         return ingesting.ingest(node, actor, source, chunks, progress, services.check, done)
     read = _table_reader(desk, actor, source, ask, path, form, total) if form in readers.TABLES else None
-    what = importing.Import(Path(path).name, form, read or readers.reader(form, Path(path).name), chunks)
+    what = importing.Import(Path(path).name, form, read or desk.readers.reader(form, Path(path).name), chunks)
     importing.bring_in(node, actor, source, what, done, progress=progress, check=services.check)
     return done
 

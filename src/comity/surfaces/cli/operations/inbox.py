@@ -31,7 +31,7 @@ def accept(desk: Desk, ask: verbs.Settle) -> verbs.SubmissionShown:
     services = desk.services
     with services.node.store.read() as unit:
         actor = actor_of(desk, unit, ask)
-    return _shown(submissions.accept(services.node, actor, ask.id, ask.reason, services.check))
+    return _shown(submissions.accept(services.node, actor, ask.id, desk.readers, ask.reason, services.check))
 
 
 def refuse(desk: Desk, ask: verbs.Settle) -> verbs.SubmissionShown:
