@@ -93,6 +93,7 @@ _FILE_SUFFIXES: Final = frozenset(
 )
 
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_TURNING: Final = dict.fromkeys(map(ord, "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 _DOTS: Final = str.maketrans("。．｡․", "....")
 _BRACKETED: Final = re.compile(
     r"[\[({<]\s*(?:(\.|dot|punkt|punto|point)|(@|at)|(:)|(://)|(/))\s*[\])}>]|(\\\.|\[\.|\.\])", re.IGNORECASE
@@ -147,7 +148,7 @@ def recognise(text: str) -> tuple[Observable, ...]:
     if key_path is not None:
         return (key_path,)
     if _PATH.match(text):
-        return (Observable("file-path", _fold(text)), Observable("file-name", _fold(text)))
+        return (Observable("file-path", _named(text)), Observable("file-name", _named(text)))
     clean = refang(text)
     if not clean:
         return ()
@@ -341,6 +342,13 @@ def _fold(text: str) -> str:
     return text.strip().lower()
 
 
+def _named(text: str) -> str:
+    """Return a file's name or path without what only turns or hides its writing: `fdp.exe` shown as `exe.pdf`."""
+    if not text.isascii():
+        text = text.translate(_INVISIBLE).translate(_TURNING)
+    return _fold(text)
+
+
 def _as_is(text: str) -> str:
     return text.strip()
 
@@ -358,8 +366,8 @@ _NORMAL: Final = {
     "sha256": lambda text: _hash(text, 64),
     "sha512": lambda text: _hash(text, 128),
     "certificate": lambda text: _hash(text, *HASH_OF_LENGTH),
-    "file-name": _fold,  # most names met are of systems that ignore case
-    "file-path": _fold,
+    "file-name": _named,  # most names met are of systems that ignore case
+    "file-path": _named,
     "registry-key": _registry,
     "mutex": _as_is,
     "user-agent": _as_is,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from comity.errors import Misuse
-from comity.formats import csaf, iodef, openioc
+from comity.formats import csaf, iodef, opaque, openioc
 from comity.formats.convert import Attached, Loss, Made, Reader
 from comity.formats.mail.reading import read as read_mail
 from comity.formats.misp.read import read as read_misp
@@ -59,6 +59,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "text": Form("plain text, e.g. a report", (), read_text),
     "html": Form("a page of HTML", (".html", ".htm"), read_html),
     "pdf": Form("a document in PDF", (".pdf",), read_pdf),
+    "opaque": Form("archives, office documents, programs, images: refused, for they are never opened", (), opaque.read),
 }
 APART: Final[Mapping[str, int]] = {"pdf": PDF_BYTES_MAX}
 """Readers whose time or memory their input's size does not bound, and the bytes they take at most.
@@ -102,6 +103,8 @@ def recognise(head: bytes, name: str) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"%PDF-"):
         return "pdf"
+    if opaque.what(head):
+        return "opaque"
     if start.startswith(_JSON_STARTS):
         return _of_json(head)
     if start.startswith(b"<"):
@@ -134,6 +137,8 @@ def _of_markup(head: bytes) -> str:
             return "iodef"
         if tag in {b"ioc", b"openioc"}:
             return "openioc"
+        if tag.startswith(b"!doctype") and tag.split()[1] != b"html":
+            continue  # of XML: its reader refuses it by name
         if tag.startswith((b"html", b"!doctype", b"head", b"body", b"div", b"p", b"table")):
             return "html"
     return "html"

@@ -22,6 +22,7 @@ from comity.formats.decay import Verdict
 from comity.node import views
 from comity.node.accords import Accords
 from comity.node.actor import Actor
+from comity.node.contents import by_content
 from comity.node.node import Node
 from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
 from comity.node.releases import Class, Releases, briefs
@@ -331,8 +332,9 @@ class Queries:
                 groups.setdefault(row[2:], (row, []))[1].append(witness)
         number = intel.object_number(intel.uuid_of(ident))
         found = [
-            Found(b"", number, code, modified, until, flags, tuple(told))
-            for (_, _, code, modified, until, flags), told in groups.values()
+            Found(b"", number, code, modified, until, flags, told)
+            for (_, _, code, modified, until, flags), witnesses in groups.values()
+            for told in by_content(witnesses, lambda at: self.body(unit, at))
         ]
         return sorted(found, key=lambda f: -f.modified)
 

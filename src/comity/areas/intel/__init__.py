@@ -34,7 +34,7 @@ from comity.areas.intel.objects import Checker, Facts, check_each, check_many, f
 from comity.areas.intel.verdicts import as_stix
 
 NAME: Final = "intel"
-VERSION: Final = 12  # of these views: a store folded by another version is folded again
+VERSION: Final = 13  # of these views: a store folded by another version is folded again
 
 __all__ = [
     "ASKING",

@@ -14,6 +14,7 @@ from html import escape
 from typing import Final
 
 from comity.formats import defang
+from comity.formats.lookalikes import told
 from comity.formats.sensors.account import Account, Named
 from comity.formats.sensors.item import About, chunks, moment, one_line
 from comity.formats.sensors.page import banner
@@ -180,9 +181,9 @@ def _own(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return escape(one_line(text))
+    return escape(told(one_line(text)))
 
 
 def _block(text: str) -> str:
     """Return a text of any lines, escaped, without characters that cannot be seen."""
-    return escape("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text))
+    return escape(told("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)))

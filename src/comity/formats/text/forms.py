@@ -114,6 +114,7 @@ VALUE: Final = re.compile(
 DOTS: Final = re.compile(DOT)
 ATS: Final = re.compile(AT)
 PLAIN_HOST: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_-]*+(?:\.[0-9A-Za-z_][0-9A-Za-z_-]*+)++")
+OVERRIDING: Final = re.compile(r"[\u202d\u202e]")  # letters are shown in another order than they stand
 INVISIBLE: Final = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+")
 """What nobody sees and no value has: soft hyphens, spaces without width, marks of direction."""
 

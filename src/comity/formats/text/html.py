@@ -26,6 +26,8 @@ _INLINE: Final = frozenset(
     """.split()
 )
 _HIDDEN: Final = re.compile(r"display\s*+:\s*+none|visibility\s*+:\s*+hidden", re.IGNORECASE)
+_CODE: Final = ("javascript:", "vbscript:", "data:")  # addresses that lead nowhere but are run or unpacked
+_BLANKS: Final = re.compile(r"[\x00-\x20]+")  # which browsers pass over in a scheme
 _SPACES: Final = re.compile(r"[ \t\r\n\f]+")
 _CHARSET: Final = re.compile(rb"<meta[^>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?([A-Za-z0-9_:-]{1,40})", re.IGNORECASE)
 _ENCODINGS: Final = frozenset(
@@ -159,7 +161,9 @@ class _Page(HTMLParser):
             self._add("\t" if tag in {"td", "th"} else "\n")
         self._kept += tag == "pre"
         target = known.get("href")
-        if target and ":" in target[:16] and len(target) <= OBSERVABLE_CHARS_MAX:
+        if target and _BLANKS.sub("", target[:64]).lower().startswith(_CODE):
+            self.unseen += 1
+        elif target and ":" in target[:16] and len(target) <= OBSERVABLE_CHARS_MAX:
             self.links.append(target.replace("\n", "").replace("\r", "") + "\n")
 
     def handle_endtag(self, tag: str) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from comity.formats.convert import Context, Loss, Made, Outcome, encode, ident, loss, object_, pattern
 from comity.formats.observables import network
 from comity.formats.stix.report import bounded
+from comity.formats.text.forms import OVERRIDING
 from comity.formats.text.scan import Sighted, scan
 from comity.formats.text.values import ATTACK
 from comity.limits import REPORT_REFS_MAX, STIX_NAME_CHARS_MAX, TEXT_BYTES_MAX, TEXT_VALUES_MAX
@@ -126,6 +127,7 @@ class Findings:
     counts: Counter[str] = field(default_factory=Counter)
     attack: list[str] = field(default_factory=list)  # ids of ATT&CK that no object of STIX stands for without its name
     full: bool = False
+    turned: int = 0  # characters that have a text read in another order than it is shown
     tlp: Tlp | None = None  # that the text bears; None: the source's default is the marking
 
     def named(self, parts: Iterable[str]) -> Iterator[str]:
@@ -138,6 +140,8 @@ class Findings:
                 if lines and ("\n" in head or len(head) >= STIX_NAME_CHARS_MAX * 4):
                     self.title = headline(lines[0].lstrip("#=*- \t"))
                     head = ""
+            if not part.isascii():
+                self.turned += len(OVERRIDING.findall(part))
             yield part
         self.title = self.title or headline(head)
 
@@ -203,6 +207,11 @@ class Findings:
 
     def reports(self) -> Iterator[Made | Loss]:
         """Yield the report, or as many as are needed to name all objects; a loss where there is nothing to name."""
+        if self.turned:
+            reason = (
+                f"{self.turned} characters that turn writing round were passed over; names with them look otherwise"
+            )
+            yield loss("text", Outcome.CHANGED, "turned-writing", reason)
         if not self.refs:
             yield loss("text", Outcome.UNMAPPED, "nothing-found", "no value was found that an object stands for")
             return

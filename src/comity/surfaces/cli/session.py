@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 import click
 import msgspec
 
+from comity.formats.lookalikes import told
 from comity.surfaces.cli.verbs import A, Progress, R, Verb
 
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -108,7 +109,13 @@ def login() -> str:
 
 
 def visible(line: str) -> str:
-    """Return a line with everything in it shown that would not print: controls, escapes, turned writing."""
+    """Return a line in which all is shown that would not print, or that passes for something else.
+
+    Controls, escapes and turned writing are written out, and so are foreign letters among Latin ones.
+    """
+    if line.isascii() and line.isprintable():
+        return line
+    line = told(line)
     if line.isprintable():
         return line
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
