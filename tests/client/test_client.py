@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.client import Client, wire
+from comity.client import Client, Older, wire
 from comity.client.wire import Reply, error_of
 from comity.errors import (
     ComityError,
@@ -55,7 +55,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(sent)
 
-            do_POST = do_GET  # noqa: N815 (as http.server calls it)
+            do_POST = do_DELETE = do_GET  # noqa: N815 (as http.server calls it)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -210,6 +210,47 @@ def test_versions_are_negotiated_once(serve: Any) -> None:
     finally:
         alien.close()
         ancient.close()
+
+
+def test_a_route_that_an_older_node_lacks_is_told_from_a_thing_that_it_does_not_hold(serve: Any) -> None:
+    document = {"openapi": "3.1.0", "paths": {"/attachments/{name}": {"get": {}}, "/rules/{name}": {"get": {}}}}
+
+    def answer(_method: str, path: str, _before: int) -> Answer:
+        if path.endswith("/openapi.json"):
+            return said(document)
+        return said({"detail": "not allowed"}, 405) if path.endswith("/rules/x") else said({"code": "not-found"}, 404)
+
+    server, client = serve(answer)
+    for lacking in (client.evidence, lambda: client.forget_rule("x"), lambda: client.read_evidence("a/b/1#2", "why")):
+        with pytest.raises(Older, match="comity 0 is older than this client"):
+            lacking()
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            client.attachment("cert.arcadia.example/home/1#9")
+    assert [path for _, path, _, _ in server.asked].count("/api/v1/openapi.json") == 1
+    assert server.asked[-1][1] == "/api/v1/attachments/cert.arcadia.example%2Fhome%2F1%239"
+    _, client = serve(lambda *_: said({"code": "not-found"}, 404))
+    with pytest.raises(NotFound):  # a node without a document is not judged
+        client.evidence()
+
+
+def test_a_file_comes_whole_or_not_at_all(serve: Any, tmp_path: Path) -> None:
+    _, client = serve(lambda *_: (200, {"Content-Length": "100"}, b"half of it"))
+    with pytest.raises(Unreachable):
+        client.proof("x", tmp_path / "out")
+    _, client = serve(lambda *_: (200, {}, b"whole"))
+    assert client.proof("x", tmp_path / "out").statement == ""
+    assert (tmp_path / "out").read_bytes() == b"whole"
+    _, client = serve(lambda *_: (200, {"Comity-Answer": "[not json"}, b"whole"))
+    with pytest.raises(Malformed):
+        client.proof("x", tmp_path / "other")
+    with pytest.raises(Fault):
+        client.proof("x", tmp_path / "no-such" / "out")
+    server, client = serve(lambda *_: said({}, 503))
+    with pytest.raises(Unreachable):
+        client.export(tmp_path / "other", "x")
+    assert len([path for _, path, _, _ in server.asked if path.endswith("/export")]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
 # -- nodes that fail ------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from comity.http.fetch import Fetcher
 from comity.limits import TRY_SECONDS_MAX
 from comity.node import books, generations, parties, polling, rebuild, sources, views
 from comity.node.actor import Actor
+from comity.node.catalogues import Catalogues
 from comity.node.ingest import Source
 from comity.node.node import CARDS, Node
 from comity.node.polling import Polled
@@ -67,6 +68,7 @@ class Machine:
         self._services = compose(node, check_beside)
         self._warnings = WarningLists(home)
         self._readers = Readers(self.turns.others, self.stop)
+        self._catalogues = Catalogues(home)
         self._keys = DiskKeyring(self._directory, signer)
         self._openpgp = OpenPgpKey(home / KEYS, node.me, node.me)
         self._fetcher = Fetcher(
@@ -102,6 +104,11 @@ class Machine:
     def readers(self) -> Readers:
         """Return the readers of foreign formats; whoever's turn it is gives it to others while one works apart."""
         return self._readers
+
+    @property
+    def catalogues(self) -> Catalogues:
+        """Return the galaxies and taxonomies of this machine."""
+        return self._catalogues
 
     @property
     def home_office(self) -> str:

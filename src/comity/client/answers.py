@@ -80,6 +80,13 @@ class Versions(msgspec.Struct, frozen=True):
     versions: tuple[Version, ...] = ()
 
 
+class Bytes(msgspec.Struct, frozen=True):
+    """An object in its producer's own bytes, and the tag by which a later call learns that nothing has changed."""
+
+    raw: bytes
+    tag: str
+
+
 class Seen(msgspec.Struct, frozen=True):
     """A sighting; count 0 says that nothing was seen."""
 
@@ -119,6 +126,26 @@ class Score(msgspec.Struct, frozen=True):
     basis: tuple[Basis, ...] = ()
 
 
+class Remark(msgspec.Struct, frozen=True):
+    """An opinion or a note about an object, and who says it; `opinion` is empty for a note."""
+
+    id: str = ""
+    party: str = ""
+    office: str = ""
+    source: str = ""
+    marking: str = ""
+    at: int = 0
+    opinion: str = ""
+    text: str = ""
+
+
+class Contradiction(msgspec.Struct, frozen=True):
+    """What is said in two ways, and who says which."""
+
+    what: str = ""
+    sides: dict[str, tuple[str, ...]] = {}
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Everything known of one value."""
 
@@ -127,6 +154,8 @@ class Answer(msgspec.Struct, frozen=True):
     found: tuple[Object, ...] = ()
     sightings: tuple[Seen, ...] = ()
     scores: tuple[Score, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -216,6 +245,104 @@ class Shared(msgspec.Struct, frozen=True):
     known: int = 0
     withheld: int = 0
     grounds: dict[str, int] = {}
+    flagged: int = 0  # objects with values that a warning list has
+    flagged_by: dict[str, int] = {}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one rule says, and why."""
+
+    rule: str = ""
+    allows: bool = False
+    because: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One decision: for whom, release or withholding, by which findings; `lapses` 0: until something changes."""
+
+    audience: str = ""
+    purpose: str = ""
+    outcome: str = ""
+    lapses: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The decision about one entry; `as_if` names the accord where nothing was stated yet."""
+
+    statement: str = ""
+    as_if: str = ""
+    decision: Decision = Decision()
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The decisions about an object and an audience."""
+
+    name: str = ""
+    audience: str = ""
+    decisions: tuple[Explained, ...] = ()
+
+
+class Complied(msgspec.Struct, frozen=True):
+    """What one member has answered about one statement and the act that bears on it."""
+
+    accord: str = ""
+    party: str = ""
+    statement: str = ""
+    act: str = ""
+    answer: str = ""
+    held: str = ""
+    at: int = 0
+    relayed_by: str = ""
+
+
+class Given(msgspec.Struct, frozen=True):
+    """That a correspondent was given a statement, by this node's own word."""
+
+    correspondent: str = ""
+    statement: str = ""
+    channel: str = ""
+    grade: str = ""
+    told: str = ""
+    last: int = 0
+
+
+class Compliance(msgspec.Struct, frozen=True):
+    """Who has complied, and which correspondents have it."""
+
+    answers: tuple[Complied, ...] = ()
+    given: tuple[Given, ...] = ()
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One act about content, and how far the members have come with it."""
+
+    act: str = ""
+    accord: str = ""
+    statement: str = ""
+    at: int = 0
+    statements: int = 0
+    reason: str = ""
+    members: dict[str, str] = {}
+
+
+class Acts(msgspec.Struct, frozen=True):
+    """A page of acts; `next` is its cursor, empty at the end."""
+
+    acts: tuple[Act, ...] = ()
+    waiting: int = 0
+    total: int = 0
+    next: str = ""
+
+
+class Corrected(msgspec.Struct, frozen=True):
+    """Where a correction went; `withheld` says which accords only learn of the retraction, and why."""
+
+    statement: str = ""
+    by: str = ""
+    stated: tuple[str, ...] = ()
+    withheld: dict[str, str] = {}
+    logs: tuple[str, ...] = ()
 
 
 class Acted(msgspec.Struct, frozen=True):
@@ -225,6 +352,16 @@ class Acted(msgspec.Struct, frozen=True):
     by: str = ""
     objects: int = 0
     logs: tuple[str, ...] = ()
+
+
+class Remarked(msgspec.Struct, frozen=True):
+    """A remark on record; `withheld` says why it was not stated in the accord."""
+
+    statement: str = ""
+    id: str = ""
+    about: tuple[str, ...] = ()
+    accord: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 class Sighted(msgspec.Struct, frozen=True):

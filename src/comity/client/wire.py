@@ -88,12 +88,24 @@ class Wire:
         """Close the connections."""
         self._pool.close()
 
-    def call(self, method: str, path: str, headers: dict[str, str], content: Content | None, *, repeat: bool) -> Reply:
-        """Make a call, again if it is safe to `repeat`; return any answer below 400. Raises `ComityError`."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: Content | None,
+        *,
+        repeat: bool,
+        into: Path | None = None,
+    ) -> Reply:
+        """Make a call, again if it is safe to `repeat`; return any answer below 400. Raises `ComityError`.
+
+        With `into` the body of an answer 200 is written to that file, whatever its size, and is empty in what returns.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             wait = 0.2 * 2**attempt
             try:
-                reply = self._exchange(method, path, headers, content)
+                reply = self._exchange(method, path, headers, content, into)
                 if reply.status < 400:
                     return reply
                 after = reply.headers.get("retry-after", "")
@@ -105,7 +117,9 @@ class Wire:
             self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _exchange(self, method: str, path: str, headers: dict[str, str], content: Content | None) -> Reply:
+    def _exchange(
+        self, method: str, path: str, headers: dict[str, str], content: Content | None, into: Path | None
+    ) -> Reply:
         sent = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity", **headers}
         body = content() if content is not None else None
         extensions: dict[str, Any] = {"timeout": self._timeout}
@@ -113,11 +127,7 @@ class Wire:
             with self._pool.stream(
                 method, self._base + path, headers=list(sent.items()), content=body, extensions=extensions
             ) as answer:
-                got = bytearray()
-                for chunk in answer.iter_stream():
-                    got += chunk
-                    if len(got) > ANSWER_BYTES_MAX:
-                        raise TooLarge(f"the answer is over {ANSWER_BYTES_MAX} bytes (ANSWER_BYTES_MAX)")
+                got = _gathered(answer, into if answer.status == 200 else None)
         except httpcore2.RemoteProtocolError as error:
             raise Unreachable(f"the node's answer broke off: {_line(str(error))}") from error
         except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
@@ -132,7 +142,24 @@ class Wire:
         if 300 <= answer.status < 400 and answer.status != 304:
             raise errors.Refused("the node sends this call elsewhere: its token does not go there")
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-        return Reply(answer.status, named, bytes(got))
+        return Reply(answer.status, named, got)
+
+
+def _gathered(answer: httpcore2.Response, into: Path | None) -> bytes:
+    """Return an answer's body, or write it to a file. Raises `TooLarge`, `Fault`."""
+    if into is not None:
+        try:
+            with into.open("wb") as file:
+                file.writelines(answer.iter_stream())
+        except OSError as error:
+            raise errors.Fault(f"{into} cannot be written: {error.strerror}") from error
+        return b""
+    got = bytearray()
+    for chunk in answer.iter_stream():
+        got += chunk
+        if len(got) > ANSWER_BYTES_MAX:
+            raise TooLarge(f"the answer is over {ANSWER_BYTES_MAX} bytes (ANSWER_BYTES_MAX)")
+    return bytes(got)
 
 
 def error_of(reply: Reply) -> ComityError:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from comity.formats.convert import Outcome
+from comity.formats.catalogues import Entry
+from comity.formats.convert import Outcome, encode
 from comity.formats.misp import fields, marking
 from comity.formats.misp.scope import Facts, Scope
 
@@ -40,6 +41,8 @@ KINDS: Final = (
     ("vulnerability", "vulnerability"),
     ("sector", "identity"),
 )
+DISARM: Final = "DISARM"  # as its own bundles name their source
+UNDATED: Final = "2000-01-01T00:00:00.000Z"  # of what has no date: before ATT&CK and DISARM
 _INDICATED: Final = ("attack-pattern", "campaign", "intrusion-set", "malware", "threat-actor", "tool")
 _ALIASED: Final = frozenset({"attack-pattern", "campaign", "intrusion-set", "malware", "threat-actor", "tool"})
 _MITRE: Final = re.compile(r"(.+) - ((?:T[0-9]{4}(?:\.[0-9]{3})?|[GSCM][0-9]{4}|T[0-9]{4}))")
@@ -65,6 +68,35 @@ def indicated(ident_: str) -> bool:
 def kind_of(galaxy: str) -> str:
     """Return the STIX type that a galaxy's clusters are about; `note` for none."""
     return next((kind for end, kind in KINDS if galaxy == end or galaxy.endswith("-" + end)), "note")
+
+
+def of_entry(entry: Entry) -> bytes:
+    """Return a catalogue's entry as a STIX object under the id that an event's cluster of it gets; nothing for a note.
+
+    A catalogue has no dates: the object's is earlier than any that its framework publishes, which therefore follows it.
+    """
+    kind = kind_of(entry.catalogue)
+    if kind == "note" or not entry.uuid:
+        return b""
+    found = _MITRE.fullmatch(entry.name)
+    tree: Tree = {"type": kind, "spec_version": "2.1", "id": f"{kind}--{entry.uuid}"}
+    tree |= {"created": UNDATED, "modified": UNDATED, "name": found[1] if found else entry.name}
+    tree |= {"description": entry.description, "labels": [entry.tag]}
+    if kind in _ALIASED:
+        tree["aliases"] = list(entry.synonyms)
+    if kind == "malware":
+        tree["is_family"] = True
+    if kind == "identity":
+        tree["identity_class"] = "class"
+    urls = [url for url in entry.refs if _URL.fullmatch(url)]
+    tree["external_references"] = [
+        *_numbers(entry.catalogue, "", list(entry.ids)),
+        *({"source_name": "MISP galaxy", "url": url} for url in urls),
+    ]
+    if entry.catalogue.startswith("disarm-"):
+        phases = (one.partition(":")[2].lower().replace(" ", "-") for one in entry.phases)
+        tree["kill_chain_phases"] = [{"kill_chain_name": "disarm", "phase_name": each} for each in phases if each]
+    return encode({name: value for name, value in tree.items() if value not in ("", [])})
 
 
 def cluster(scope: Scope, tree: Tree, facts: Facts, where: str) -> str:
@@ -95,7 +127,7 @@ def _described(kind: str, tree: Tree, galaxy: str, value: str, report: str) -> T
     made: Tree = {"name": found[1] if found else value, "description": description}
     made["labels"] = [f'misp-galaxy:{galaxy}="{value}"'[:1_000]]
     made["external_references"] = [
-        *_numbers(found[2] if found else "", meta.pop("external_id", [])),
+        *_numbers(galaxy, found[2] if found else "", meta.pop("external_id", [])),
         *({"source_name": "MISP galaxy", "url": url} for url in meta.get("refs", ()) if _URL.fullmatch(url)),
     ]
     meta["refs"] = [url for url in meta.pop("refs", ()) if not _URL.fullmatch(url)]
@@ -109,8 +141,13 @@ def _described(kind: str, tree: Tree, galaxy: str, value: str, report: str) -> T
     return made
 
 
-def _numbers(number: str, more: list[str]) -> Iterator[Tree]:
-    return (fields.reference(each, "MISP galaxy") for each in dict.fromkeys(([number] if number else []) + more))
+def _numbers(galaxy: str, number: str, more: list[str]) -> Iterator[Tree]:
+    """Yield references of numbers: those of DISARM and others look like ATT&CK's, and name other things."""
+    for each in dict.fromkeys(([number] if number else []) + more):
+        found = fields.reference(each, "MISP galaxy")
+        if found["source_name"] == "mitre-attack" and "mitre" not in galaxy:
+            found["source_name"] = DISARM if galaxy.startswith("disarm-") else "MISP galaxy"
+        yield found
 
 
 def _meta(meta: object) -> dict[str, list[str]]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
+import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -24,15 +26,18 @@ from starlette.routing import Route as HttpRoute
 
 from comity import __version__
 from comity.errors import ComityError, Fault, Malformed, Misuse, NotFound
+from comity.limits import ATTACHMENT_BYTES_MAX
 from comity.node import tokens
 from comity.node.tokens import Token
-from comity.surfaces.api import feeds, objects, once, openapi, problems, reading, routes, spool
+from comity.surfaces.api import feeds, files, objects, once, openapi, problems, reading, routes, spool
 from comity.surfaces.api.admission import Buckets, require, shown
 from comity.surfaces.api.problems import FieldError, OtherStatus, Unfit
 from comity.surfaces.api.routes import BASE, ROUTES, Route
-from comity.surfaces.api.shapes import Health, IngestQuery, ObjectsQuery, RawQuery
+from comity.surfaces.api.shapes import AttachQuery, Health, IngestQuery, ObjectsQuery, RawQuery
 from comity.surfaces.cli.desk import Desk
-from comity.surfaces.cli.verbs import MarkingSaid, Progress
+from comity.surfaces.cli.operations.writing import VEIL_BYTES
+from comity.surfaces.cli.verbs import Ask, MarkingSaid, Progress
+from comity.surfaces.cli.verbs.attachment import Add
 from comity.surfaces.cli.verbs.importing import Ingest
 from comity.surfaces.cli.verbs.intel import KnownMany, Shown
 
@@ -47,8 +52,13 @@ WRITERS: Final = 4  # the same of what is put on record, which may go on for lon
 QUOTING: Final = (Malformed, Misuse, NotFound)  # errors of operations that quote what was said
 STIX_MEDIA: Final = "application/stix+json;version=2.1"
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff"}
-STATEMENTS: Final = (("/questions/", "question"), ("/interests/", "name"))  # where paths name statements
+SLASHED: Final = (  # where paths name what may have slashes: statements, and sources by their names
+    ("/questions/", "question"), ("/interests/", "name"), ("/attachments/", "name"), ("/evidence/", "name"),
+    ("/sources/", "name"),
+)  # fmt: skip
+READY: Final = {routes.EXPORT: files.export, routes.CONTENT: files.content, routes.PROOF: files.proof}
 _UNKEPT: Final = {"Cache-Control": "no-store"}
+_PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 
 
 def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starlette:
@@ -67,8 +77,8 @@ def application(desk: Desk, perform: Perform, turn: Turn, folder: Path) -> Starl
 
 
 def _spelt(path: str) -> str:
-    """Return a path as it is matched: a statement's name has slashes, which are slashes again though sent as %2F."""
-    for before, field in STATEMENTS:
+    """Return a path as it is matched: a name that has slashes has them again though they were sent as %2F."""
+    for before, field in SLASHED:
         path = path.replace(f"{before}{{{field}}}", f"{before}{{{field}:path}}")
     return path
 
@@ -125,7 +135,10 @@ class _Door:
 
     def handler(self, route: Route) -> Handler:
         """Return what serves a route."""
-        own = {routes.OBJECTS: self._objects, routes.RAW: self._raw, routes.INGEST: self._ingest}
+        own = {
+            routes.OBJECTS: self._objects, routes.RAW: self._raw,
+            routes.INGEST: self._ingest, routes.ATTACH: self._attach,
+        }  # fmt: skip
         carry_out = own.get(route)
 
         async def serve(request: Request) -> Response:
@@ -135,6 +148,8 @@ class _Door:
                 require(token, write=route.write, separate=route.separate)
                 if carry_out is not None:
                     return await carry_out(request, token)
+                if route.gives:
+                    return await self._file(request, token, route)
                 return await self._ask(request, token, route)
             except (ComityError, OtherStatus) as error:
                 return problems.answer(error)
@@ -148,7 +163,8 @@ class _Door:
             with self._turn():
                 return msgspec.json.encode(objects.page(self._desk, token, query))
 
-        return _json(await _in(self._reading, work))
+        data = await _in(self._reading, work)
+        return _tagged(request, data, hashlib.sha256(data).hexdigest(), reading.JSON)
 
     async def _raw(self, request: Request, token: Token) -> Response:
         query = reading.parameters(request, RawQuery)
@@ -163,50 +179,90 @@ class _Door:
 
     async def _ingest(self, request: Request, token: Token) -> Response:
         query = reading.parameters(request, IngestQuery)
-        if not query.tlp and query.pap:
-            raise Unfit("the query", [FieldError("tlp", "a default marking begins with its TLP label")])
+        marking = _marking(query)
         async with self._spool.taken(request, query.name) as (path, digest):
             ask = Ingest(
                 paths=(str(path),),
                 source=query.source,
                 form=query.format,
-                marking=MarkingSaid(tlp=query.tlp, pap=query.pap) if query.tlp else None,
+                marking=marking if query.tlp else None,
                 note=query.note,
                 dry=query.dry,
                 **_who(token),
             )
-            try:
-                return await self._carry_out(request, token, routes.INGEST, msgspec.json.encode(ask), digest)
-            except QUOTING as error:
-                fields = [FieldError(each.field[1:], each.reason) for each in reading.quoted(error, query, ())]
-                return problems.answer(error, fields)
+            return await self._bring(request, token, routes.INGEST, ask, digest, query)
+
+    async def _attach(self, request: Request, token: Token) -> Response:
+        query = reading.parameters(request, AttachQuery)
+        marking, key = _marking(query), secrets.token_hex(VEIL_BYTES)
+        async with self._spool.taken(request, "", most=ATTACHMENT_BYTES_MAX, key=key) as (path, digest):
+            ask = Add(
+                path=str(path),
+                name=query.name,
+                about=query.about,
+                media=query.media,
+                note=query.note,
+                source=query.source,
+                accord=query.accord,
+                marking=marking,
+                veil=key,
+                **_who(token),
+            )
+            return await self._bring(request, token, routes.ATTACH, ask, digest, query)
+
+    async def _bring(
+        self, request: Request, token: Token, route: Route, ask: Ask, digest: str, query: msgspec.Struct
+    ) -> Response:
+        """Carry out what takes a file; what goes wrong is about its parameters."""
+        try:
+            return await self._carry_out(request, token, route, msgspec.json.encode(ask), digest)
+        except QUOTING as error:
+            fields = [FieldError(each.field[1:], each.reason) for each in reading.quoted(error, query, ())]
+            return problems.answer(error, fields)
 
     async def _ask(self, request: Request, token: Token, route: Route) -> Response:
         """Ask a verb with what path, parameters and body say."""
-        assert route.verb is not None
-        query = reading.parameters(request, route.query)
-        given = _who(token) | request.path_params
-        if route is routes.OBJECT:
-            given = _who(token) | {"name": _stix_id(request)}
-        if route.asks is None:
-            data = b""
-            ask = reading.asked(msgspec.structs.asdict(query) | given, route.verb.asks)
-        else:
-            data = await reading.body(request)
-            ask = reading.decoded(data, route.asks, given)
-        values = getattr(ask, "values", ()) if route.values_max else ()
-        if len(values) > route.values_max:
-            raise Unfit("the body", [FieldError("/values", f"over {route.values_max} of them")])
+        ask, data, given = await _asked(request, token, route, {})
         digest = hashlib.sha256(data).hexdigest()
         try:
             return await self._carry_out(request, token, route, msgspec.json.encode(ask), digest)
         except QUOTING as error:
             return problems.answer(error, reading.quoted(error, ask, given) if route.asks else ())
 
+    async def _file(self, request: Request, token: Token, route: Route) -> Response:
+        """Ask a verb that writes a file, and answer with the file."""
+        _unkeyed(request, route)
+        path = self._spool.given()
+        try:
+            key = secrets.token_hex(VEIL_BYTES) if route is routes.CONTENT else ""
+            ask, _, given = await _asked(request, token, route, _of_door(route, path, key))
+            key = key if getattr(ask, "plain", False) else ""  # a ZIP is veiled by its own password
+            try:
+                ready = await _in(self._writing, lambda: self._written(route, ask, path))
+            except QUOTING as error:
+                self._spool.leave(path)
+                return problems.answer(error, reading.quoted(error, ask, given) if route.asks else ())
+        except BaseException:
+            self._spool.leave(path)
+            raise
+        if ready.tag and ready.tag.removeprefix("W/") in _had(request):
+            self._spool.leave(path)
+            return files.unchanged(ready, _ALWAYS | _PRIVATE)
+        return files.Sent(ready, key, lambda: self._spool.leave(path), _ALWAYS | (_PRIVATE if ready.tag else _UNKEPT))
+
+    def _written(self, route: Route, ask: Ask, path: Path) -> files.Ready:
+        """Have a file written, and opened; its folder is removed, so that no name is left of it."""
+        assert route.verb is not None
+        answer = self._perform(route.verb.name, msgspec.json.encode(ask), _unheard)
+        ready = READY[route](path, msgspec.json.decode(answer, type=dict[str, Any]))
+        shutil.rmtree(path.parent, ignore_errors=True)
+        return ready
+
     async def _carry_out(self, request: Request, token: Token, route: Route, ask: bytes, digest: str) -> Response:
         verb = route.verb
         assert verb is not None
-        key = request.headers.get(once.HEADER) if route.write else None
+        _unkeyed(request, route)
+        key = request.headers.get(once.HEADER) if route.once else None
 
         def work() -> tuple[bytes, bool]:
             if key is None:
@@ -229,6 +285,8 @@ class _Door:
         if route.lines and _wants_lines(request):
             many = msgspec.json.decode(answer, type=KnownMany).lines
             return _json(msgspec.json.Encoder().encode_lines(many), media=openapi.UTF8_LINES)
+        if not route.write and route.method == "GET":
+            return _tagged(request, answer, hashlib.sha256(answer).hexdigest(), reading.JSON)
         return _json(answer, {once.REPLAYED: "true"} if replayed else {})
 
 
@@ -242,6 +300,52 @@ def _unheard(_progress: Progress) -> None:
 
 def _who(token: Token) -> dict[str, str]:
     return {"office": token.office, "user": token.user}
+
+
+def _of_door(route: Route, path: Path, key: str) -> dict[str, object]:
+    """Return what the door says of a file, which no caller may."""
+    given: dict[str, object] = {"path": str(path)}
+    if route is routes.EXPORT:
+        given["before"] = ""
+    if key:
+        given["veil"] = key
+    return given
+
+
+async def _asked(
+    request: Request, token: Token, route: Route, more: dict[str, object]
+) -> tuple[Ask, bytes, dict[str, object]]:
+    """Return what path, parameters and body ask, the body, and what is not the body's to say."""
+    assert route.verb is not None
+    query = reading.parameters(request, route.query)
+    given: dict[str, object] = {**_who(token), **request.path_params, **more}
+    if route is routes.OBJECT:
+        given["name"] = _stix_id(request)
+        del given["id"]
+    data = b""
+    if route.asks is None:
+        ask: Ask = reading.asked(msgspec.structs.asdict(query) | given, route.verb.asks)
+    else:
+        data = await reading.body(request)
+        ask = reading.decoded(data, route.asks, given)
+    values = getattr(ask, "values", ()) if route.values_max else ()
+    if len(values) > route.values_max:
+        raise Unfit("the body", [FieldError("/values", f"over {route.values_max} of them")])
+    return ask, data, given
+
+
+def _marking(query: IngestQuery | AttachQuery) -> MarkingSaid:
+    """Return the marking that parameters say. Raises `Unfit` for a PAP label alone."""
+    if not query.tlp and query.pap:
+        raise Unfit("the query", [FieldError("tlp", "a marking begins with its TLP label")])
+    return MarkingSaid(tlp=query.tlp, pap=query.pap)
+
+
+def _unkeyed(request: Request, route: Route) -> None:
+    """Refuse a key that nothing would be kept under. Raises `Unfit`."""
+    if route.write and not route.once and once.HEADER in request.headers:
+        reason = "no answer of this route is kept: it is a file, or nothing that is kept in the clear"
+        raise Unfit("the header", [FieldError(once.HEADER, reason)])
 
 
 def _stix_id(request: Request) -> str:
@@ -273,8 +377,13 @@ def _json(data: bytes, headers: dict[str, str] | None = None, *, media: str = re
 
 def _tagged(request: Request, data: bytes, digest: str, media: str) -> Response:
     """Return bytes under their ETag, or 304 where the caller has them (RFC 9110 §13.1.2)."""
-    headers = _ALWAYS | {"ETag": f'"{digest}"', "Cache-Control": "private, no-cache"}
-    had = [one.strip().removeprefix("W/") for one in ",".join(request.headers.getlist("if-none-match")).split(",")]
+    headers = _ALWAYS | _PRIVATE | {"ETag": f'"{digest}"'}
+    had = _had(request)
     if "*" in had or f'"{digest}"' in had:
         return Response(status_code=304, headers=headers)
     return Response(data, 200, headers=headers, media_type=media)
+
+
+def _had(request: Request) -> list[str]:
+    """Return the tags of what the caller has, without what makes them weak."""
+    return [one.strip().removeprefix("W/") for one in ",".join(request.headers.getlist("if-none-match")).split(",")]

@@ -17,7 +17,7 @@ from comity import __version__
 from comity.canon import INTEGER_MAX
 from comity.http.problem import MEDIA_TYPE
 from comity.limits import API_KEY_CHARS_MAX, API_PAGE_OBJECTS_MAX, API_VALUES_MAX
-from comity.surfaces.api import routes
+from comity.surfaces.api import files, routes
 from comity.surfaces.api.objects import STIX_ID
 from comity.surfaces.api.problems import ProblemDocument
 from comity.surfaces.api.routes import ROUTES, Route
@@ -26,6 +26,7 @@ from comity.surfaces.cli.verbs import Ask
 
 REF: Final = "#/components/schemas/"
 OF_PATH: Final = re.compile(r"\{(\w+)\}")
+OF_DOOR: Final = frozenset({"path", "before", "veil"})  # fields by which the node names files of its own
 OF_TOKEN: Final = frozenset(field.name for field in msgspec.structs.fields(Ask))
 FAILURES: Final = {
     "400": "It cannot be taken as it is; `errors` names the fields.",
@@ -34,7 +35,6 @@ FAILURES: Final = {
     "404": "What was named is not here.",
     "429": "Asked too often; `Retry-After` says when to try again.",
 }
-LIMITS: Final = {"limit": {"minimum": 1, "maximum": API_PAGE_OBJECTS_MAX}}
 UTF8_LINES: Final = "application/x-ndjson"
 
 
@@ -47,7 +47,8 @@ def document() -> bytes:
     _strict(components, [named[route.asks]["$ref"] for route in ROUTES if route.asks])
     for route in ROUTES:
         if route.asks:
-            _without(components[_name(named[route.asks])], OF_TOKEN | set(OF_PATH.findall(route.path)))
+            of_door = OF_DOOR if route.gives else frozenset()
+            _without(components[_name(named[route.asks])], OF_TOKEN | of_door | set(OF_PATH.findall(route.path)))
     for route in ROUTES:
         if route.asks and route.values_max:
             components[_name(named[route.asks])]["properties"]["values"]["maxItems"] = route.values_max
@@ -124,15 +125,16 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
     said["parameters"] = [*_of_path(route), *_of_query(route)]
     if route.write:
         said["description"] = "For a token that may write."
+    if route.once:
         schema = {"type": "string", "minLength": 1, "maxLength": API_KEY_CHARS_MAX}
         said["parameters"].append({"name": "Idempotency-Key", "in": "header", "schema": schema})
-    if route is routes.INGEST:
+    if route.takes:
         said["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     elif route.asks:
         said["requestBody"] = {"required": True, "content": {"application/json": {"schema": named[route.asks]}}}
     said["responses"] = {"200": _answer(route, named)} | _failures(FAILURES)
-    if route is routes.RAW:
-        said["responses"]["304"] = {"description": "The bytes are those that If-None-Match names."}
+    if route.method == "GET" and route is not routes.PROOF:
+        said["responses"]["304"] = {"description": "The answer is the one that If-None-Match names."}
     if route.method == "POST":
         said["responses"] |= _failures(
             {"408": "The body did not come in time.", "413": "Over a named limit.", "415": "Another media type."}
@@ -151,6 +153,9 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
 def _answer(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any]:
     if route is routes.RAW:
         return {"description": "The bytes.", "content": {"application/stix+json": {"schema": {"type": "object"}}}}
+    if route.gives:
+        header = {"description": "What else there is to say, as JSON.", "schema": {"type": "string"}}
+        return {"description": "The file.", "content": {route.gives: {}}, "headers": {files.HEADER: header}}
     content: dict[str, Any] = {"application/json": {"schema": named[route.answers]}}
     if route.lines:
         content[UTF8_LINES] = {"schema": {"type": "string"}}
@@ -159,7 +164,8 @@ def _answer(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any]:
 
 def _of_path(route: Route) -> Iterator[dict[str, Any]]:
     for name in OF_PATH.findall(route.path):
-        schema = {"type": "string"} | ({"pattern": f"^{STIX_ID.pattern}$"} if name == "id" else {})
+        of_stix = name == "id" and route.path.startswith(routes.OBJECTS.path)
+        schema = {"type": "string"} | ({"pattern": f"^{STIX_ID.pattern}$"} if of_stix else {})
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -168,8 +174,8 @@ def _of_query(route: Route) -> Iterator[dict[str, Any]]:
     schema = components[str(ref["$ref"]).rpartition("/")[2]]
     for name, each in schema["properties"].items():
         bounds = {"minimum": 0, "maximum": INTEGER_MAX} if each.get("type") == "integer" else {}
-        if route is routes.OBJECTS:
-            bounds |= LIMITS.get(name, {})
+        if name == "limit":
+            bounds = {"minimum": 1, "maximum": API_PAGE_OBJECTS_MAX if route is routes.OBJECTS else API_VALUES_MAX}
         yield {
             "name": name,
             "in": "query",

@@ -135,13 +135,18 @@ def _of_sequence(kind: object) -> object:
 
 
 def parameters(request: Request, kind: type[T]) -> T:
-    """Read the query's parameters. Raises `Unfit` for one that is unknown, given twice or of another kind."""
-    given = request.query_params.multi_items()
-    twice = sorted({name for name, _ in given if len(request.query_params.getlist(name)) > 1})
+    """Read the query's parameters. Raises `Unfit` for one that is unknown, of another kind, or given twice.
+
+    A list is its parameter given once for each of its members.
+    """
+    given = {name: request.query_params.getlist(name) for name in request.query_params}
+    lists = {name for name, each in (_fields(kind) or {}).items() if typing.get_origin(each) is tuple}
+    twice = sorted(name for name, each in given.items() if len(each) > (API_VALUES_MAX if name in lists else 1))
     if twice:
-        raise Unfit("the query", [FieldError(name, "given twice") for name in twice])
+        raise Unfit("the query", [FieldError(name, "given too often") for name in twice])
+    tree = {name: each if name in lists else each[0] for name, each in given.items()}
     try:
-        read = msgspec.convert(dict(given), kind, strict=False)
+        read = msgspec.convert(tree, kind, strict=False)
     except (msgspec.MsgspecError, RecursionError) as error:
         found = field_of(error)
         raise Unfit("the query", [FieldError(found.field.removeprefix("/"), found.reason)]) from error
@@ -150,6 +155,9 @@ def parameters(request: Request, kind: type[T]) -> T:
         for name, value in msgspec.structs.asdict(read).items()
         if isinstance(value, int) and abs(value) > INTEGER_MAX
     ]
+    limit = getattr(read, "limit", 1)
+    if not 1 <= limit <= API_VALUES_MAX:
+        large.append(FieldError("limit", f"from 1 to {API_VALUES_MAX} (API_VALUES_MAX)"))
     if large:
         raise Unfit("the query", large)
     return read

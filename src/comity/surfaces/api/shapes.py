@@ -54,6 +54,77 @@ class IngestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dry: bool = False
 
 
+class AttachQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said of a file: its name, objects or values that it is about, where it comes from; its marking.
+
+    Without `tlp` it stays at home; `accord` states it there too.
+    """
+
+    name: str
+    about: tuple[str, ...] = ()
+    media: str = ""
+    note: str = ""
+    source: str = ""
+    accord: str = ""
+    tlp: str = ""
+    pap: str = ""
+
+
+class AttachmentsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Attachments of these hashes, values or objects, or the newest; at most `limit` of them."""
+
+    about: tuple[str, ...] = ()
+    limit: int = 100
+
+
+class ContentQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bytes themselves, without a ZIP around them."""
+
+    plain: bool = False
+
+
+class SearchQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words, all of which an object has; at most `limit`; `before` is a page's `more`."""
+
+    text: str
+    limit: int = 20
+    before: int = 0
+
+
+class GraphQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object by id, statement or value; how far, how many objects, and the page of its own edges."""
+
+    name: str
+    depth: int = 1
+    limit: int = 1_000
+    start: int = 0
+    edges: int = 50
+
+
+class NameQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object by id, or a statement."""
+
+    name: str
+
+
+class TextQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an entry is called: its whole id, name, synonym or UUID."""
+
+    text: str
+
+
+class TagQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A machine tag."""
+
+    tag: str
+
+
+class LimitQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many members."""
+
+    limit: int = 100
+
+
 class ImportsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Imports of all sources, or of one."""
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from comity.canon import Instant, PartyId
 from comity.errors import Misuse
 from comity.node.actor import Actor
+from comity.node.catalogues import Catalogues
 from comity.node.importing import Readers
 from comity.node.ingest import Source
 from comity.node.polling import Polled
@@ -81,6 +82,10 @@ class Desk(Protocol):
     @property
     def readers(self) -> Readers:
         """Return the readers of foreign formats, each with the bounds it needs."""
+
+    @property
+    def catalogues(self) -> Catalogues:
+        """Return the galaxies and taxonomies of this machine, read when they are first asked."""
 
     @property
     def home_office(self) -> str:

@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "search": (f"{_AT}searching:search", "Find objects by their words, in any script."),
     "correlate": (f"{_AT}correlating:correlate", "What else shares values with objects, the closest first."),
     "graph": (f"{_AT}graph:graph", "What an object is tied to, in both directions, to a depth."),
+    "catalogue": (f"{_AT}catalogue:catalogue", "ATT&CK, DISARM, actors, tools by name; what a tag says."),
+    "warnings": (f"{_AT}catalogue:warnings", "Which warning lists have a value: likely false positives."),
     "collection": (f"{_AT}collection:collection", "Named sets of objects, by hand or by saved search."),
     "show": (f"{_AT}intel:show", "An object's original bytes and who says so."),
     "score": (f"{_AT}decay:score", "What a value is still worth, and how that came to be."),

@@ -19,6 +19,7 @@ _AT: Final = "comity.surfaces.cli.commands.attachment:"
 COMMANDS: Final = {
     "add": (f"{_AT}add", "Take a sample or a document in, encrypted."),
     "list": (f"{_AT}list_", "What is kept, of a hash, of an object, or all."),
+    "show": (f"{_AT}show", "What is known of one."),
     "get": (f"{_AT}get", "Write one to a file, in an encrypted ZIP."),
 }
 attachment = Lazy(
@@ -104,6 +105,14 @@ def _lines(session: Session, one: verbs.AttachmentShown) -> Iterator[str]:
     if one.missing:
         some = ", ".join(map(str, one.missing[:8]))
         yield f"  {len(one.missing)} of {one.parts} parts are not here: {some}"
+
+
+@command("show", example="comity attachment show 'cert.arcadia.example/home/1#12'")
+@click.argument("name", metavar="ATTACHMENT")
+def show(session: Session, name: str) -> None:
+    """Show one attachment by the name that `add` and `list` print, without opening it."""
+    found = session.ask(verbs.SHOW, verbs.Named(name=name, **session.who))
+    session.put(found, _lines(session, found))
 
 
 @command(

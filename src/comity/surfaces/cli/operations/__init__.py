@@ -23,6 +23,8 @@ SUBJECTS: Final = (
     "correlating",
     "graph",
     "collection",
+    "catalogue",
+    "warning",
     "searching",
     "asking",
     "interest",

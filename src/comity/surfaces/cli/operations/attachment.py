@@ -21,7 +21,7 @@ from comity.node.ports import Unit, place
 from comity.node.sharing import Offer
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import ident_at, marking_of, marking_text
-from comity.surfaces.cli.operations.writing import PRIVATE, beside
+from comity.surfaces.cli.operations.writing import PRIVATE, beside, veil
 from comity.surfaces.cli.verbs import attachment as verbs
 
 PASSWORD: Final = "infected"  # noqa: S105  # the custom of the field: it keeps scanners and hands off, and nobody out
@@ -41,7 +41,7 @@ def add(desk: Desk, ask: verbs.Add) -> verbs.Added:
         about = tuple(dict.fromkeys(ident for name in ask.about for ident in _idents(desk, unit, actor, name)))
     marking = marking_of(ask.marking) if ask.marking.tlp else None
     offered = Offered(ask.name or path.name, about, ask.media, ask.note, ask.source, marking)
-    at = attachments.add(node, actor, _read(path), offered)
+    at = attachments.add(node, actor, map(veil(ask.veil), _read(path)), offered)
     with node.store.read() as unit:
         kept = attachments.named(node, services.queries, unit, actor, at)
         shown = _shown(unit, kept)
@@ -92,6 +92,15 @@ def _keys(desk: Desk, unit: Unit, actor: Actor, name: str) -> list[bytes]:
     return [*found, *dict.fromkeys(intel.object_key(one.object) for one in said)]
 
 
+def show(desk: Desk, ask: verbs.Named) -> verbs.AttachmentShown:
+    """Return one attachment by its statement."""
+    services, node = desk.services, desk.services.node
+    with node.store.read() as unit:
+        actor = actor_of(desk, unit, ask)
+        at = services.queries.parse_place(unit, ask.name)
+        return _shown(unit, attachments.named(node, services.queries, unit, actor, at))
+
+
 def get(desk: Desk, ask: verbs.Get) -> verbs.Got:
     """Write an attachment to a file, checked whole."""
     services, node = desk.services, desk.services.node
@@ -103,7 +112,7 @@ def get(desk: Desk, ask: verbs.Get) -> verbs.Got:
         chunks = attachments.contents(node, unit, kept)
         with beside(path, PRIVATE) as file:
             if ask.plain:
-                file.writelines(chunks)
+                file.writelines(map(veil(ask.veil), chunks))
             else:
                 _zip(file, inside, chunks)
         return verbs.Got(_shown(unit, kept), str(path), "" if ask.plain else inside, "" if ask.plain else PASSWORD)
@@ -156,5 +165,6 @@ def _shown(unit: Unit, kept: Kept) -> verbs.AttachmentShown:
 OPERATIONS: Final = (
     Operation(verbs.ADD, add),
     Operation(verbs.LIST, list_),
+    Operation(verbs.SHOW, show),
     Operation(verbs.GET, get),
 )

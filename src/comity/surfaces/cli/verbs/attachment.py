@@ -20,6 +20,13 @@ class Add(Ask, frozen=True):
     source: str = ""
     accord: str = ""
     marking: MarkingSaid = MarkingSaid()
+    veil: str = ""  # the key of the file where it lies veiled (`operations.writing`); empty: it is plain
+
+
+class Named(Ask, frozen=True):
+    """An attachment by its statement."""
+
+    name: str
 
 
 class List(Ask, frozen=True):
@@ -72,6 +79,7 @@ class Get(Ask, frozen=True):
     name: str
     path: str  # absolute, on the node's machine
     plain: bool = False
+    veil: str = ""  # a key to veil the file with that is written plain
 
 
 class Got(msgspec.Struct, frozen=True):
@@ -85,4 +93,5 @@ class Got(msgspec.Struct, frozen=True):
 
 ADD: Final = Verb("attachment/add", Add, Added, signs=True)
 LIST: Final = Verb("attachment/list", List, AttachmentsShown)
+SHOW: Final = Verb("attachment/show", Named, AttachmentShown)
 GET: Final = Verb("attachment/get", Get, Got)
