@@ -223,3 +223,13 @@ SUBMISSION_BYTES_MAX: Final = 33_554_432  # bytes of one submission: as many as 
 SUBMISSION_OBJECTS_MAX: Final = 50_000  # objects of one submission that are answered one by one
 SUBMISSIONS_WAITING_MAX: Final = 256  # submissions of one correspondent that wait: more than people look through
 SUBMISSIONS_WAITING_BYTES_MAX: Final = 134_217_728  # bytes of them
+MISP_CATALOGUE_OBJECTS_MAX: Final = 2_000_000  # objects in the catalogues of MISP readers kept together: some 1.2 GB
+MISP_SCAN_OBJECTS_MAX: Final = 250_000  # objects looked at for one search without a value, a time or an event
+MISP_ANSWER_ATTRIBUTES_MAX: Final = 100_000  # attributes in one answer: some 80 MB of JSON
+MISP_INDEX_ROWS_MAX: Final = (
+    20_000  # whole rows of an index without a limit; of minimal ones there are as many as events
+)
+MISP_KEPT_BYTES: Final = 67_108_864  # bytes of answers kept in memory, for servers that ask for the same index
+MISP_CURSORS_MAX: Final = 256  # searches whose next page is found without looking at those before
+MISP_BODY_BYTES_MAX: Final = 33_554_432  # bytes of a request: as many as of one submission
+MISP_SIGHTED_MAX: Final = 1_000  # attributes that one sighting by value counts for

@@ -135,20 +135,26 @@ def test_each_form_of_credential_opens_its_channel_and_no_other(one: Inhabitant)
     who = take_on(one)
     node, actor = one.node, one.actor
     bearer = credentials.create(node, actor, "grid", Channel.TAXII, credentials.BEARER)
-    basic = credentials.create(node, actor, "grid", Channel.MISP, credentials.BASIC)
+    basic = credentials.create(node, actor, "grid", Channel.WEB, credentials.BASIC)
+    key = credentials.create(node, actor, "grid", Channel.MISP, "")
     spki = "ab" * 32
     credentials.create(node, actor, "grid", Channel.TAXII, credentials.CERTIFICATE, spki=spki)
     assert credentials.by_bearer(node, Channel.TAXII, bearer.secret).correspondent == who
-    assert credentials.by_basic(node, Channel.MISP, basic.credential.user, basic.secret).correspondent == who
+    assert credentials.by_basic(node, Channel.WEB, basic.credential.user, basic.secret).correspondent == who
     assert credentials.by_certificate(node, Channel.TAXII, spki).correspondent == who
+    assert credentials.by_key(node, Channel.MISP, key.secret).correspondent == who
+    assert (len(key.secret), key.secret.isalnum(), key.credential.form) == (40, True, credentials.KEY)
     said = set()
     for wrong in (
-        lambda: credentials.by_bearer(node, Channel.MISP, bearer.secret),
+        lambda: credentials.by_bearer(node, Channel.WEB, bearer.secret),
         lambda: credentials.by_bearer(node, Channel.TAXII, bearer.secret[:-1] + "0" * (bearer.secret[-1] != "0") + "1"),
         lambda: credentials.by_bearer(node, Channel.TAXII, "é" * 200),
-        lambda: credentials.by_basic(node, Channel.MISP, "grid", basic.secret),
-        lambda: credentials.by_basic(node, Channel.MISP, f"other.{basic.credential.id}", basic.secret),
-        lambda: credentials.by_basic(node, Channel.MISP, basic.credential.user, "guess"),
+        lambda: credentials.by_basic(node, Channel.WEB, "grid", basic.secret),
+        lambda: credentials.by_basic(node, Channel.WEB, f"other.{basic.credential.id}", basic.secret),
+        lambda: credentials.by_basic(node, Channel.WEB, basic.credential.user, "guess"),
+        lambda: credentials.by_key(node, Channel.TAXII, key.secret),
+        lambda: credentials.by_key(node, Channel.MISP, key.secret[:-1] + "!"),
+        lambda: credentials.by_key(node, Channel.MISP, key.secret[:12] + "A" * 28),
         lambda: credentials.by_certificate(node, Channel.TAXII, "cd" * 32),
         lambda: credentials.by_certificate(node, Channel.TAXII, "é"),
     ):
@@ -159,6 +165,10 @@ def test_each_form_of_credential_opens_its_channel_and_no_other(one: Inhabitant)
     stored = b"".join(data for _, data in _shelf(one, credentials.CREDENTIALS))
     assert bearer.secret.encode() not in stored
     assert basic.secret.encode() not in stored
+    assert key.secret.encode() not in stored
+    for channel, form in ((Channel.MISP, credentials.BEARER), (Channel.TAXII, credentials.KEY)):
+        with pytest.raises(Misuse, match="log in with"):
+            credentials.create(node, actor, "grid", channel, form)
 
 
 def _shelf(one: Inhabitant, shelf: str) -> list[tuple[str, bytes]]:

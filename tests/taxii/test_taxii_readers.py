@@ -186,9 +186,9 @@ def test_a_suspended_correspondent_is_nobody_until_it_resumes(node: Taxii) -> No
 
 
 def test_a_credential_for_another_channel_opens_nothing(node: Taxii) -> None:
-    node.take_on("post", channels=(Allowed(Channel.TAXII), Allowed(Channel.MISP)))
+    node.take_on("post", channels=(Allowed(Channel.TAXII), Allowed(Channel.WEB)))
     with node.machine.turns.mine():
-        made = credentials.create(node.machine.services.node, node.actor, "post", Channel.MISP, credentials.BEARER)
+        made = credentials.create(node.machine.services.node, node.actor, "post", Channel.WEB, credentials.BEARER)
     assert node.objects(login=f"Bearer {made.secret}").status == 401
 
 

@@ -90,6 +90,9 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
     taxii_at = setting.taxii_listen_at(settings)
     if taxii_at is not None:
         listeners.append(_for_taxii(machine, taxii_at, logged))
+    misp_at = setting.misp_listen_at(settings)
+    if misp_at is not None:
+        listeners.append(_for_misp(machine, misp_at, logged))
     started: list[Listener] = []
     try:
         for listener in reversed(listeners):  # the owner's door opens last: who finds it finds a node that serves
@@ -101,6 +104,7 @@ def _doors(machine: Machine, log: structlog.typing.FilteringBoundLogger) -> Iter
             listen=settings.listen or nowhere,
             api=settings.api_listen or "nowhere",
             taxii=settings.taxii_listen or "nowhere",
+            misp=settings.misp_listen or "nowhere",
             socket=f"{RUN}/{SOCKET}",
         )
         yield
@@ -124,6 +128,15 @@ def _for_taxii(machine: Machine, at: tuple[str, int], answered: Callable[[str, s
     tls = None if settings.plain_http else server_context(*_certificate(home, settings), clients=clients)
     app = TaxiiServer(machine, machine.turns.mine, machine.turns.mine_at_once, settings.taxii_address)
     # The server refuses larger bodies itself, in the words of its protocol.
+    return Listener(app, Tcp(*at, tls), body_bytes_max=API_INGEST_BYTES_MAX, answered=answered)
+
+
+def _for_misp(machine: Machine, at: tuple[str, int], answered: Callable[[str, str, int], None] | None) -> Listener:
+    from comity.surfaces.misp.door import MispServer
+
+    settings = machine.settings
+    tls = None if settings.plain_http else server_context(*_certificate(machine.home, settings))
+    app = MispServer(machine, machine.turns.mine)
     return Listener(app, Tcp(*at, tls), body_bytes_max=API_INGEST_BYTES_MAX, answered=answered)
 
 

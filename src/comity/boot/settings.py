@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taxii_listen: str = ""
     taxii_clients: str = ""
     taxii_address: str = ""
+    misp_listen: str = ""
     plain_http: bool = False
     tls_certificate: str = "tls.pem"
     tls_key: str = "tls.key"
@@ -71,6 +72,7 @@ TABLE: Final = (
     Row("taxii_listen", "address:port", "where correspondents and own programs ask by TAXII 2.1; empty: nowhere"),
     Row("taxii_clients", "a file", "PEM certificates that issued those of TAXII clients; empty: none are asked for"),
     Row("taxii_address", "https://host", "where TAXII clients reach this node, if a proxy stands before it"),
+    Row("misp_listen", "address:port", "where correspondents and own programs ask as they ask a MISP; empty: nowhere"),
     Row("plain_http", "true or false", "listen without TLS; only on a loopback address, behind a proxy that has it"),
     Row("tls_certificate", "a file", "PEM certificate of this node; relative names are in the node's directory"),
     Row("tls_key", "a file", "PEM key of that certificate, readable by its owner alone"),
@@ -117,6 +119,7 @@ def check(settings: Settings) -> None:
     listen_at(settings)
     api_listen_at(settings)
     taxii_listen_at(settings)
+    misp_listen_at(settings)
     if settings.taxii_address and not settings.taxii_address.startswith("https://"):
         raise Malformed(f"taxii_address: {settings.taxii_address!r} is no https address")
     networks(settings)
@@ -145,6 +148,11 @@ def api_listen_at(settings: Settings) -> tuple[str, int] | None:
 def taxii_listen_at(settings: Settings) -> tuple[str, int] | None:
     """Return address and port to listen on for TAXII clients, or None. Raises `Malformed`."""
     return _address("taxii_listen", settings.taxii_listen, plain=settings.plain_http)
+
+
+def misp_listen_at(settings: Settings) -> tuple[str, int] | None:
+    """Return address and port to listen on for MISP clients, or None. Raises `Malformed`."""
+    return _address("misp_listen", settings.misp_listen, plain=settings.plain_http)
 
 
 def _address(name: str, text: str, *, plain: bool) -> tuple[str, int] | None:

@@ -1,10 +1,10 @@
 """Credentials of correspondents: made, found by what is shown, revoked.
 
-Rules: a secret is made here, of 256 random bits, shown once and kept as its SHA-256 alone: nobody chooses one, so no
-request has a password to hash. A credential is of one correspondent and one channel, holds until one day, and while the
-correspondent takes part and may use that channel. Making and revoking are on record; uses are known to the hour and by
-network, of which the last CREDENTIAL_NETWORKS_KEPT are remembered. Whoever shows what is unknown, expired or revoked
-learns only that it does not hold.
+Rules: a secret is made here, of 256 random bits (166 where a protocol has room for no more), shown once and kept as
+its SHA-256 alone: nobody chooses one, so no request has a password to hash. A credential is of one correspondent and
+one channel, holds until one day, and while the correspondent takes part and may use that channel. Making and revoking
+are on record; uses are known to the hour and by network, of which the last CREDENTIAL_NETWORKS_KEPT are remembered.
+Whoever shows what is unknown, expired or revoked learns only that it does not hold.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ KIND: Final = "home.credential"
 BEARER: Final = "bearer"
 BASIC: Final = "basic"
 CERTIFICATE: Final = "certificate"
+KEY: Final = "key"  # 40 letters and digits, as every MISP takes one: 12 name the credential, 28 are its secret
 ID_BYTES: Final = 6
 SECRET_BYTES: Final = 32
 HOUR: Final = 3_600  # seconds: uses are known as coarsely, and written as rarely
@@ -45,6 +46,9 @@ DAY: Final = 86_400
 KEPT_SECONDS: Final = 90 * DAY  # one that holds no more is listed so long
 SECRET_CHARS_MAX: Final = 128  # of what is shown: ours have 81
 _BEARER: Final = re.compile(r"cmc_([0-9a-f]{12})_[0-9a-f]{64}")
+_KEY: Final = re.compile(r"([0-9a-f]{12})[0-9A-Za-z]{28}")
+_KEY_CHARS: Final = 28  # 62 ** 28 is over 2 ** 166
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _USER: Final = re.compile(r"[a-z0-9-]{1,64}\.([0-9a-f]{12})")
 _SPKI: Final = re.compile(r"[0-9a-f]{64}")
 _PREFIX: Final = {4: 24, 6: 48}  # bits of an address that say its network
@@ -64,8 +68,8 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     id: str
     audience: str  # of the correspondent
     channel: Channel
-    form: str  # bearer, basic or certificate
-    digest: str  # SHA-256 in hexadecimal: of the token, of the secret, or of the public key's SPKI
+    form: str  # bearer, basic, certificate or key
+    digest: str  # SHA-256 in hexadecimal: of the token or key, of the secret, or of the public key's SPKI
     created: Instant
     expires: Instant
     by: str
@@ -106,11 +110,17 @@ class Made(NamedTuple):
 def create(node: Node, actor: Actor, name: str, channel: Channel, form: str, *, days: int = 90, spki: str = "") -> Made:
     """Make a credential for a correspondent of the actor's office.
 
-    `spki` is the SHA-256 of a client certificate's SubjectPublicKeyInfo, in hexadecimal. Raises `NotFound`, `Misuse`
+    `form` may be empty for the one that the channel's programs take (`form_of`). `spki` is the SHA-256 of a client
+    certificate's SubjectPublicKeyInfo, in hexadecimal. Raises `NotFound`, `Misuse`
     for what cannot be, `Conflict` where there are too many or the key is another's.
     """
-    if form not in {BEARER, BASIC, CERTIFICATE}:
-        raise Misuse(f"{form!r} is not a form of credential", hint=f"{BEARER}, {BASIC}, {CERTIFICATE}")
+    form = form or form_of(channel)
+    if form not in {BEARER, BASIC, CERTIFICATE, KEY}:
+        raise Misuse(f"{form!r} is not a form of credential", hint=f"{BEARER}, {BASIC}, {CERTIFICATE}, {KEY}")
+    if (form == KEY) != (channel is Channel.MISP):
+        raise Misuse(
+            "a key, and nothing else, is what a MISP or PyMISP logs in with", hint=f"--form {form_of(channel)}"
+        )
     if not 1 <= days <= CREDENTIAL_DAYS_MAX:
         raise Misuse(f"a credential holds from 1 to {CREDENTIAL_DAYS_MAX} days (CREDENTIAL_DAYS_MAX)")
     spki = spki.lower().replace(":", "")
@@ -129,6 +139,8 @@ def create(node: Node, actor: Actor, name: str, channel: Channel, form: str, *, 
         secret = "" if spki else node.entropy(SECRET_BYTES).hex()
         if form == BEARER:
             secret = f"cmc_{ident}_{secret}"
+        elif form == KEY:
+            secret = ident + _letters(int(secret, 16))
         made = Credential(
             ident, one.audience, channel, form, spki or _digest(secret), now, now + days * DAY, actor.user
         )
@@ -139,6 +151,20 @@ def create(node: Node, actor: Actor, name: str, channel: Channel, form: str, *, 
         body = {"id": ident, "correspondent": one.audience, "channel": channel.value, "form": form}
         books.record(node, unit, actor.office_id, KIND, body | {"expires": made.expires, "by": actor.user})
     return Made(made, secret)
+
+
+def form_of(channel: Channel) -> str:
+    """Return the form that the programs of a channel take."""
+    return KEY if channel is Channel.MISP else BEARER
+
+
+def _letters(number: int) -> str:
+    """Return the letters and digits of a random number of 256 bits; that it is no power of 62 shows in none of them."""
+    found = ""
+    for _ in range(_KEY_CHARS):
+        number, rest = divmod(number, len(_ALPHABET))
+        found += _ALPHABET[rest]
+    return found
 
 
 def _take_key(unit: Unit, spki: str, ident: str, now: Instant) -> None:
@@ -181,6 +207,12 @@ def by_basic(node: Node, channel: Channel, user: str, secret: str, address: str 
     """Return who shows a user name and its secret (RFC 7617) on a channel. Raises `Unverified`."""
     found = _USER.fullmatch(user)
     return _verify(node, channel, BASIC, found[1] if found else "", secret, address, user)
+
+
+def by_key(node: Node, channel: Channel, key: str, address: str = "") -> Login:
+    """Return who shows a key of 40 letters and digits on a channel, as MISP has them. Raises `Unverified`."""
+    found = _KEY.fullmatch(key)
+    return _verify(node, channel, KEY, found[1] if found else "", key, address)
 
 
 def by_certificate(node: Node, channel: Channel, spki: str, address: str = "") -> Login:

@@ -60,7 +60,7 @@ def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence
                 decided.append((which, judged, indexes))
                 _count(done, judged, log_id, indexes)
                 if judged.released:
-                    done.labels.add(_label(node, unit, which))
+                    done.labels.add(label_of(node, unit, which))
             lines = releases.unrecorded(unit, log, decided, to=audience.name)
             if lines:
                 releases.record(
@@ -69,7 +69,8 @@ def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence
     return done
 
 
-def _label(node: Node, unit: Unit, which: Class) -> Tlp:
+def label_of(node: Node, unit: Unit, which: Class) -> Tlp:
+    """Return the label of a class, as narrowed since; RED where it has none."""
     marking = node.header(unit.entries.header(which.header_id)).marking
     standing = msgspec.json.decode(unit.entries.standing(which.standing_id), type=Standing)
     return narrowed(marking, standing).tlp if marking else Tlp.RED
@@ -141,7 +142,7 @@ def idents(node: Node, unit: Unit, places: Sequence[int]) -> Iterator[tuple[int,
         (brief,) = unit.entries.brief(log_id, index, index + 1)
         which = Class(brief.header_id, brief.standing_id)
         if which not in labels:
-            labels[which] = _label(node, unit, which)
+            labels[which] = label_of(node, unit, which)
         named = f"{intel.type_name(rows[0][2])}--{UUID(bytes=rows[0][1])}" if rows else f"{log_id}#{index}"
         yield at, named, labels[which]
 

@@ -7,7 +7,7 @@ says that it told it, or the correspondent acknowledged it. Retracted, narrowed,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -77,6 +77,17 @@ class Owing:
         with self._node.store.write() as unit:
             for word, places in words.items():
                 deliveries.told(unit, who.audience, channel, places, word)
+
+    def told_of(self, who: Correspondent, channel: Channel, places: Iterable[int]) -> None:
+        """Note that a correspondent was told by a channel what holds by now of some entries that it was given."""
+        with self._node.store.write() as unit:
+            words: dict[str, list[int]] = {}
+            for at in places:
+                word = self._openings.word(unit, who, at)
+                if word:
+                    words.setdefault(word, []).append(at)
+            for word, some in words.items():
+                deliveries.told(unit, who.audience, channel, some, word)
 
     def replaced(self, audience: str, channel: Channel) -> None:
         """Note that a channel gave a correspondent all that it may have, in place of what it had: that tells it all."""

@@ -38,6 +38,7 @@ class Plain(NamedTuple):
     first: int  # microseconds: when the first was added
     last: int
     more: bool
+    times: list[int]  # microseconds: when each was added, in the same order
 
 
 class Restated:
@@ -151,4 +152,4 @@ class PlainPage:
     def page(self, after: int, *, more: bool) -> Plain:
         """Return the page; `after` is where it began."""
         first, last = (self._times[0], self._times[-1]) if self._times else (after, after)
-        return Plain(self._bodies, self._places, self._word or "", first, last, more)
+        return Plain(self._bodies, self._places, self._word or "", first, last, more, self._times)

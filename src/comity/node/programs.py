@@ -43,7 +43,7 @@ def program(office: str, token: Token) -> Program:
         name=f"~{token.purpose.value}",
         jurisdiction="",
         ceiling=Tlp.RED.value,
-        channels=(correspondents.Allowed(Channel.TAXII, send=token.write),),
+        channels=tuple(correspondents.Allowed(one, send=token.write) for one in (Channel.TAXII, Channel.MISP)),
         waits=False,
         token=token.name,
         purpose=token.purpose,

@@ -19,6 +19,7 @@ from comity.areas import intel
 from comity.areas.intel import Checker, Facts
 from comity.canon import Instant, OfficeId
 from comity.errors import Conflict, Malformed, Misuse, NotFound, Refused, TooLarge
+from comity.formats.misp import rest
 from comity.formats.readers import HEAD_BYTES, STIX
 from comity.formats.stix import split
 from comity.formats.stix.report import Refusal, refusal
@@ -48,6 +49,7 @@ ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
 TAKEN: Final = "taken"  # at once: its terms ask for nobody's acceptance
 ID_BYTES: Final = 8
+MISP: Final = "misp"  # the form whose creators are looked at
 NAME_CHARS_MAX: Final = 200
 EVIDENCE_BYTES_MAX: Final = 65_536
 WAITS_SECONDS: Final = 86_400  # after which the operator is told
@@ -76,7 +78,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     state: str
     objects: int = 0  # that passed their checks; 0 where they are read when it is accepted
     refused: int = 0  # objects
-    others: int = 0  # objects whose `created_by_ref` is not one of the correspondent's own identities
+    others: int = 0  # objects (MISP events) whose creator is not one of the correspondent's own identities
     by: str = ""  # who settled it
     settled: Instant = 0
     reason: str = ""
@@ -169,7 +171,7 @@ def submit_bytes(
     if form != STIX:
         readers.reader(form)
         _admit(node, who, channel, len(data))
-        one = _draft(node, who, channel, name, form, data)
+        one = msgspec.structs.replace(_draft(node, who, channel, name, form, data), others=_others(who, form, data))
         if who.waits:
             _wait(node, who, one, data)
             return Submitted(one, ())
@@ -233,6 +235,13 @@ def _creator(data: bytes) -> str:
         return msgspec.json.decode(data, type=_Said).created_by_ref
     except (msgspec.MsgspecError, RecursionError):
         return ""
+
+
+def _others(who: Correspondent, form: str, data: bytes) -> int:
+    """Return how many of the creators that MISP events name are not the correspondent; of other formats none."""
+    if form != MISP:
+        return 0
+    return sum(f"identity--{uuid}" not in who.identities for uuid in rest.creators(data))
 
 
 def _draft(node: Node, who: Correspondent, channel: Channel, name: str, form: str, data: bytes) -> Submission:

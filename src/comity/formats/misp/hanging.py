@@ -7,8 +7,9 @@ cluster's tag. A sighting's count has no place, so it is said where it is not on
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import uuid5
 
-from comity.formats.convert import Outcome
+from comity.formats.convert import NAMESPACE, Outcome
 from comity.formats.misp import fields
 from comity.formats.misp.categories import category
 from comity.formats.misp.sheet import Sheet, Tree, labelled, labels_of
@@ -61,8 +62,12 @@ def cluster(sheet: Sheet, tree: Tree) -> None:
 
 
 def report(sheet: Sheet, tree: Tree) -> None:
-    """Take the event's own report for its tags, another for an event report; what only groups is done with."""
-    if tree["id"] == f"report--{sheet.about.uuid}":
+    """Take the event's own report for its tags and text, another for an event report; what only groups is done with."""
+    if tree["id"] in {f"report--{sheet.about.uuid}", f"grouping--{sheet.about.uuid}"}:
+        told = tree.get("description")
+        if isinstance(told, str) and told.strip():  # of a UUID of its own, for the event has the report's
+            own = {**tree, "id": f"note--{uuid5(NAMESPACE, tree['id'])}"}
+            event_report(sheet, own, tree.get("name") or "", told, sheet.when(tree))
         labels = [label for label in labels_of(tree) if not label.startswith(_EVENT_OWN)]
         sheet.tags |= dict.fromkeys(label for label in labels if label[:4].lower() != "tlp:")
     elif tree.get("context") != "misp-event":

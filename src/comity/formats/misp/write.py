@@ -53,23 +53,7 @@ def write(
     `objects` are JSON or decoded; `losses` takes what did not come over whole, by each object's id. `files` are asked
     for after the last object.
     """
-    sheet = Sheet(about, losses)
-    latest: dict[object, Tree] = {}
-    for given in objects:
-        tree = strict.decode(given) if isinstance(given, bytes) else given
-        if isinstance(tree, Refusal):
-            sheet.lose(tree.ident, Outcome.REFUSED, tree.rule, tree.reason)
-        elif not (isinstance(tree.get("id"), str) and isinstance(tree.get("type"), str)):
-            sheet.lose("", Outcome.REFUSED, "object", "no type or no id")
-        elif len(latest) >= 2 * MISP_ATTRIBUTES_MAX and tree["id"] not in latest:
-            sheet.lose(
-                tree["id"], Outcome.REFUSED, "too-many", "more objects than an event holds (MISP_ATTRIBUTES_MAX)"
-            )
-        else:
-            mark(sheet, tree, tree["id"])
-            latest[tree["id"]] = _newest(sheet, latest.get(tree["id"]), tree)
-    for ident in list(latest):
-        take(sheet, latest.pop(ident))
+    sheet = laid_out(objects, about, losses)
     event, attributes = finish(sheet)
     carrying: dict[int, File] = {}
     for file in files:
@@ -89,6 +73,28 @@ def write(
             size = 0
     pieces.append(b"]}}")
     yield b"".join(pieces)
+
+
+def laid_out(objects: Iterable[bytes | Mapping[str, Any]], about: About, losses: Losses) -> Sheet:
+    """Return the sheet of checked STIX 2.1 objects, for `finish`: the newest of each, in their order."""
+    sheet = Sheet(about, losses)
+    latest: dict[object, Tree] = {}
+    for given in objects:
+        tree = strict.decode(given) if isinstance(given, bytes) else given
+        if isinstance(tree, Refusal):
+            sheet.lose(tree.ident, Outcome.REFUSED, tree.rule, tree.reason)
+        elif not (isinstance(tree.get("id"), str) and isinstance(tree.get("type"), str)):
+            sheet.lose("", Outcome.REFUSED, "object", "no type or no id")
+        elif len(latest) >= 2 * MISP_ATTRIBUTES_MAX and tree["id"] not in latest:
+            sheet.lose(
+                tree["id"], Outcome.REFUSED, "too-many", "more objects than an event holds (MISP_ATTRIBUTES_MAX)"
+            )
+        else:
+            mark(sheet, tree, tree["id"])
+            latest[tree["id"]] = _newest(sheet, latest.get(tree["id"]), tree)
+    for ident in list(latest):
+        take(sheet, latest.pop(ident))
+    return sheet
 
 
 def _carry(sheet: Sheet, attributes: list[Entry], file: File, carrying: dict[int, File]) -> None:

@@ -23,24 +23,25 @@ login = Lazy("login", COMMANDS, help="Credentials of a correspondent, each for o
 @command(
     "create",
     example="comity party correspondent login create grid-operator taxii\n"
-    "comity party correspondent login create grid-operator taxii --form basic --days 30",
+    "comity party correspondent login create grid-operator taxii --form basic --days 30\n"
+    "comity party correspondent login create grid-operator misp",
 )
 @click.argument("name", metavar="NAME")
 @click.argument("channel", type=CHANNELS)
 @click.option(
     "--form",
-    type=click.Choice(["bearer", "basic", "certificate"]),
-    default="bearer",
-    show_default=True,
-    help="A token; a user name with a secret; a client certificate.",
+    type=click.Choice(["bearer", "basic", "certificate", "key"]),
+    default=None,
+    show_default="key for misp, else bearer",
+    help="A token; a user name with a secret; a client certificate; a key of 40 characters as MISP has them.",
 )
 @click.option("--days", default=90, show_default=True, help="How long it holds.")
 @click.option("--certificate", "file", default="", metavar="FILE", help="The client certificate, in DER.")
 @click.option("--spki", default="", metavar="HEX", help="SHA-256 of its public key, instead of the certificate.")
-def create(session: Session, name: str, channel: str, form: str, days: int, file: str, spki: str) -> None:
+def create(session: Session, name: str, channel: str, form: str | None, days: int, file: str, spki: str) -> None:
     """Make a credential for one channel. Its secret is made here, shown this once, and kept as its SHA-256 alone."""
     ask = verbs.Login(
-        name=name, channel=channel, form=form, days=days, spki=spki, certificate=certificate(file), **session.who
+        name=name, channel=channel, form=form or "", days=days, spki=spki, certificate=certificate(file), **session.who
     )
     made = session.ask(verbs.LOGIN, ask)
     lines = [f"user: {made.shown.user}"] if made.shown.user else []

@@ -99,7 +99,7 @@ class Login(Ask, frozen=True):
 
     name: str
     channel: str
-    form: str = "bearer"
+    form: str = ""  # what the channel's programs take, where nothing is said
     days: int = 90
     spki: str = ""
     certificate: bytes = b""
