@@ -167,7 +167,7 @@ def test_each_form_of_credential_opens_its_channel_and_no_other(one: Inhabitant)
     assert basic.secret.encode() not in stored
     assert key.secret.encode() not in stored
     for channel, form in ((Channel.MISP, credentials.BEARER), (Channel.TAXII, credentials.KEY)):
-        with pytest.raises(Misuse, match="log in with"):
+        with pytest.raises(Misuse, match="a key, and nothing else"):
             credentials.create(node, actor, "grid", channel, form)
 
 
