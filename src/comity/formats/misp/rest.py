@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -163,4 +162,4 @@ def named_in(found: Tree, names: tuple[str, ...]) -> str:
 
 def raw(uuid: str) -> bytes:
     """Return the 16 bytes of a UUID that `uuid_of` has passed."""
-    return UUID(uuid).bytes
+    return bytes.fromhex(uuid.replace("-", ""))  # a third of what `uuid.UUID` takes

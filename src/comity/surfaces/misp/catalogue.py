@@ -16,12 +16,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from uuid import NAMESPACE_DNS, UUID, uuid5
+from uuid import NAMESPACE_DNS, uuid5
 
 import msgspec
 
 from comity.areas import intel
 from comity.formats.convert import NAMESPACE
+from comity.formats.misp import rest
 from comity.formats.misp.hanging import GALAXIES
 from comity.formats.misp.marking import strictest
 from comity.formats.misp.rest import NUMBER_MAX
@@ -112,7 +113,7 @@ class Event:
 
 def number(uuid: str) -> int:
     """Return the number that an id is in MISP: of the UUID's digest, so that nothing has to be kept."""
-    return intel.object_number(UUID(uuid).bytes) & NUMBER_MAX
+    return intel.object_number(rest.raw(uuid)) & NUMBER_MAX
 
 
 class Catalogue:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -99,11 +100,11 @@ class Composer:
         yield from self._chunk(reader, catalogue, chunk)
 
     def _chunk(self, reader: Reader, catalogue: Catalogue, events: Sequence[Event]) -> Iterator[Composed]:
-        wanted = {one.position: one for event in events for one in _with_shown(catalogue, event)}
-        found = self._fetch(reader, wanted.values())
+        inside = [_with_shown(catalogue, event) for event in events]
+        found = self._fetch(reader, {one.position: one for things in inside for one in things}.values())
         trees = {at: _DECODE(seen.body) for at, seen in found.items()}
-        for event in events:
-            things = [one for one in _with_shown(catalogue, event) if one.position in found]
+        for event, shown in zip(events, inside, strict=True):
+            things = [one for one in shown if one.position in found]
             things += self._nested(reader, catalogue, things, found, trees)
             yield self._composed(catalogue, event, things, found, trees)
 
@@ -125,7 +126,9 @@ class Composer:
         known = {one.ident for one in things}
         new: Sequence[Thing] = things
         for _ in range(NESTED_MAX):
-            refs = {ref for one in new for ref in _inner(trees[one.position])} - known
+            refs = {ref for one in new if one.scattered for ref in _inner(trees[one.position])} - known
+            if not refs:
+                break
             named = [catalogue.things[ref] for ref in sorted(refs) if ref in catalogue.things]
             if not named:
                 break
@@ -172,7 +175,7 @@ class Composer:
         _head(event, tree, published, sighted)
         for one in tree["Object"]:
             _object(event, one, timestamp)
-        level = next((TAGS[name] for name in (each["name"] for each in tree["Tag"]) if name in TAGS), None)
+        level = TAGS.get(tree["Tag"][0]["name"]) if tree["Tag"] else None  # it stands first, where there is one
         for one, within in done.attributes():
             _attribute(event, one, timestamp, within)
             self._hanging(catalogue, event, one, level)
@@ -266,8 +269,9 @@ def copied(event: str, uuid: str) -> str:
     return str(uuid5(NAMESPACE, f"{event} {uuid}"))
 
 
+@lru_cache(16_384)
 def tag(name: str) -> Tree:
-    """Return a tag, as events carry it."""
+    """Return a tag, as events carry it: never changed by who is given it."""
     ident = str(number(str(uuid5(NAMESPACE, f"tag {name}"))))
     colour = _COLOUR.get(name.lower(), "#0088cc")
     return {
@@ -279,8 +283,9 @@ def tag(name: str) -> Tree:
     }
 
 
+@lru_cache(16_384)
 def organisation(uuid: str, name: str) -> Tree:
-    """Return an organisation, as events carry it."""
+    """Return an organisation, as events carry it: never changed by who is given it."""
     return {"id": str(number(uuid)), "name": name, "uuid": uuid, "local": False}
 
 
@@ -297,8 +302,6 @@ def _with_shown(catalogue: Catalogue, event: Event) -> list[Thing]:
 
 def _inner(tree: Tree) -> Iterator[str]:
     """Yield the observed objects that an observed object names."""
-    if "created" in tree:  # a domain object: what it names is grouped
-        return
     for name, value in tree.items():
         if name.endswith("_ref") and isinstance(value, str):
             yield value
@@ -309,9 +312,10 @@ def _inner(tree: Tree) -> Iterator[str]:
 def _head(event: Event, tree: Tree, published: int, sighted: int) -> None:
     """Say of an event what MISP has it say."""
     labels = event.head.labels if event.head is not None else ()
-    date = labelled(labels, "misp:date") or event.day
-    if fields.moment(date) is None:
-        date = fields.timestamp(max(event.first, MICROSECONDS))[:10]
+    date = event.day
+    if labels and fields.moment(labelled(labels, "misp:date")) is not None:
+        date = labelled(labels, "misp:date")
+    date = date or fields.timestamp(max(event.first, MICROSECONDS))[:10]
     org, orgc = organisation(*event.owner), organisation(*event.org)
     inside = sum(len(one["Attribute"]) for one in tree["Object"])
     tree |= {
@@ -385,10 +389,11 @@ def _is_wider(name: str, level: Tlp | None) -> bool:
 def _tombstones(catalogue: Catalogue, done: Composed) -> None:
     """Add what was given of an event and is there no more, cleaned as MISP cleans what is deleted."""
     had = catalogue.given.of(done.event.uuid) if catalogue.given is not None else None
-    if had is None:
+    alive = set(done.parts())
+    if had is None or alive.issuperset(had.parts):
         return
     shown = set(done.parts(deleted=True))  # deleted by its own author, and shown so
-    for part, at in gone(had, done.parts(), done.timestamp).items():
+    for part, at in gone(had, alive, done.timestamp).items():
         if part in shown:
             continue
         one: Tree = {"uuid": str(UUID(bytes=part[-16:])), "timestamp": str(at), "distribution": "5", "deleted": True}

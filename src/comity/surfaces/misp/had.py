@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
-from uuid import UUID
 
 import msgspec
 
+from comity.formats.misp import rest
 from comity.limits import NOTICE_DAYS
 from comity.node.ports import Unit
 
@@ -87,7 +87,7 @@ class Given:
 
 def key_of(kind: bytes, uuid: str) -> bytes:
     """Return the key of an attribute, object or report."""
-    return kind + UUID(uuid).bytes
+    return kind + rest.raw(uuid)
 
 
 def gone(had: Had, alive: Iterable[bytes], at: int) -> dict[bytes, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -57,11 +58,8 @@ class Thing:
     labels: tuple[str, ...] = ()  # of reports and groupings
     part: bool = False  # a grouping that is a part of a report
     home: Any = None  # the event that it belongs to
-
-    @property
-    def kind(self) -> str:
-        """Return its STIX type."""
-        return self.ident.partition("--")[0]
+    kind: str = ""  # STIX type
+    scattered: bool = False  # an observed object: others that it names are shown through it
 
 
 class _Said(msgspec.Struct):
@@ -154,6 +152,7 @@ def _thing(row: tuple[int, int, str, bytes], facts: tuple[Sayer, Tlp, int]) -> T
     about = [said.sighting_of_ref, said.source_ref, said.target_ref]
     refs = tuple(ref for ref in (*_texts(said.object_refs), *about) if isinstance(ref, str) and ref)
     thing = Thing(said.id, at, added, modified or 0, day, _text(said.created_by_ref), refs, sayer, tlp, word)
+    thing.kind, thing.scattered = intern(kind), not created
     if kind in _NAMED:
         thing.title, thing.labels = _text(said.name), _texts(said.labels)
         thing.part = kind == "grouping" and said.context == PART
