@@ -2,8 +2,9 @@
 
     python -m bench.misp_rest [--objects 10000 | --full] [--json]
 
-The node holds that many reports, each naming one indicator, and so that many events; it runs in a process of its own
-(`comity serve`), on loopback without TLS. Every answer is decided for a correspondent, and its receipt is noted.
+The node holds that many reports, each naming one indicator, and so that many events: the worst case for a search, which
+puts whole events together. A second one holds events of ten. Nodes run in processes of their own (`comity serve`), on
+loopback without TLS. Every answer is decided for a correspondent, and its receipt is noted.
 Searches are PyMISP's own, timed with its reading of the answer; pulls are requests as a MISP server makes them.
 """
 
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,27 +43,33 @@ MINIMAL = b'{"minimal":1,"published":1}'
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def events(count: int) -> Iterator[bytes]:
-    """Yield reports, each with the indicator that it names."""
+def events(count: int, inside: int) -> Iterator[bytes]:
+    """Yield reports, each with the indicators that it names."""
     for number in range(count):
-        uuid = UUID(int=number | 0x4000 << 64 | 0x8000 << 48)
         at = f"2026-{number % 12 + 1:02}-{number % 28 + 1:02}T08:00:00.000Z"
         common = {"spec_version": "2.1", "created": at, "modified": at}
-        indicator = {"type": "indicator", "id": f"indicator--{uuid}", "pattern_type": "stix", "valid_from": at}
-        indicator |= common | {"pattern": f"[url:value = 'http://{value(4 * number + 1)}/{number}']"}
-        report = {"type": "report", "id": f"report--{uuid}", "name": f"Wave {number}", "published": at}
-        report |= common | {"object_refs": [indicator["id"]]}
-        yield _ENCODE(indicator) + b"\n" + _ENCODE(report) + b"\n"
+        refs = []
+        for each in range(number * inside, (number + 1) * inside):
+            indicator = {"type": "indicator", "id": f"indicator--{_uuid(each)}", "pattern_type": "stix"}
+            pattern = f"[url:value = 'http://{value(4 * each + 1)}/{each}']"
+            yield _ENCODE(indicator | common | {"valid_from": at, "pattern": pattern}) + b"\n"
+            refs.append(indicator["id"])
+        report = {"type": "report", "id": f"report--{_uuid(number)}", "name": f"Wave {number}", "published": at}
+        yield _ENCODE(report | common | {"object_refs": refs}) + b"\n"
 
 
-def prepare(home: Path, count: int) -> str:
+def _uuid(number: int) -> UUID:
+    return UUID(int=number | 0x4000 << 64 | 0x8000 << 48)
+
+
+def prepare(home: Path, count: int, inside: int = 1) -> str:
     """Take in `count` reports and their indicators, register a correspondent; return its key."""
     with opened(home) as machine:
         node = machine.services.node
         actor = Actor(OfficeRef(node.me, OfficeId("csirt")), "bench")
         with node.writing() as unit:
             source = ingest.put_source(unit, actor, "feed", Marking(Tlp.GREEN))
-        ingest.ingest(node, actor, source, events(count), check=check_beside)
+        ingest.ingest(node, actor, source, events(count, inside), check=check_beside)
         one = Correspondent(str(actor.office), "grid", "XA", Tlp.AMBER.value, channels=(Allowed(Channel.MISP),))
         one = msgspec.structs.replace(one, client=True)
         correspondents.register(node, actor, one)
@@ -127,11 +135,7 @@ def read(report: Report, port: int, key: str, served: Served, count: int) -> Non
     report.rate("events viewed one by one, again", measured(served, view))
     client = PyMISP(f"http://127.0.0.1:{port}/", key)
     limit = min(ATTRIBUTES, count)
-    for again in ("first time", "again"):
-        took, found = seconds(lambda: client.search("attributes", limit=limit))
-        if len(found["Attribute"]) != limit:
-            raise SystemExit(f"{len(found['Attribute'])} attributes")
-        report.figure(f"PyMISP search of {limit:,} attributes, {again}, ms", 1_000 * took, 1_000)
+    search(report, client, limit, "in as many events")
     took, found = seconds(lambda: client.search("attributes", limit=limit, pythonify=True))
     report.figure("the same, made into objects by PyMISP, ms", 1_000 * took)
     wanted = found[limit // 2].value
@@ -140,8 +144,32 @@ def read(report: Report, port: int, key: str, served: Served, count: int) -> Non
     report.rate("whole events by PyMISP, in one search", whole(client, served, limit))
 
 
+def search(report: Report, client: PyMISP, limit: int, how: str) -> None:
+    """Measure PyMISP's search of attributes, the first time, when receipts are written, and again."""
+    for again in ("", ", again"):
+        took, found = seconds(lambda: client.search("attributes", limit=limit))
+        if len(found["Attribute"]) != limit:
+            raise SystemExit(f"{len(found['Attribute'])} attributes")
+        report.figure(f"PyMISP: {limit:,} attributes {how}{again}, ms", 1_000 * took, 1_000)
+
+
 def whole(client: PyMISP, served: Served, limit: int) -> Rate:
     return measured(served, lambda: len(client.search(limit=limit)))
+
+
+@contextmanager
+def serving(folder: Path, count: int, inside: int) -> Iterator[tuple[int, str, Served]]:
+    """Serve a node of some events; give its port, a key, and its process."""
+    port = free_port()
+    home = found_node(folder, port)
+    settings = home / "settings.toml"
+    settings.write_text(settings.read_text().replace("taxii_listen =", "misp_listen =", 1))
+    key = prepare(home, count, inside)
+    served = Served(home)
+    try:
+        yield port, key, served
+    finally:
+        served.end()
 
 
 def main() -> int:
@@ -150,16 +178,11 @@ def main() -> int:
     count = size(options)
     report = Report(f"MISP's interface, {count:,} events", calibrate())
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        port = free_port()
-        home = found_node(Path(folder), port)
-        settings = home / "settings.toml"
-        settings.write_text(settings.read_text().replace("taxii_listen =", "misp_listen =", 1))
-        key = prepare(home, count)
-        served = Served(home)
-        try:
+        with serving(Path(folder) / "single", count, 1) as (port, key, served):
             read(report, port, key, served, count)
-        finally:
-            served.end()
+        with serving(Path(folder) / "ten", ATTRIBUTES // 10, 10) as (port, key, served):
+            served.rest()
+            search(report, PyMISP(f"http://127.0.0.1:{port}/", key), ATTRIBUTES, "in a tenth")
     report.show(as_json=options.json)
     return 0
 

@@ -55,7 +55,7 @@ CLOCKS: Final = 5  # servers that are asked for the time
 def certificates(machine: Machine, send_test: bool) -> Iterator[Try]:
     """List the certificates that connections rest on: this node's, peers' pinned ones, those it shows to sources."""
     settings, node = machine.settings, machine.services.node
-    if settings.listen or settings.api_listen or settings.taxii_listen:
+    if settings.listen or settings.api_listen or settings.taxii_listen or settings.misp_listen:
         path = machine.home / settings.tls_certificate
         if not settings.plain_http:
             yield Try(f"this node's certificate {path.name}", partial(_file_holds, path, node.now()))
@@ -129,6 +129,7 @@ def doors(machine: Machine, send_test: bool) -> Iterator[Try]:
         ("peers", setting.listen_at(settings), native.HEADS, ""),
         ("programs", setting.api_listen_at(settings), "/api/v1/health", ""),
         ("TAXII clients", setting.taxii_listen_at(settings), "/taxii2/", TAXII_MEDIA),
+        ("MISP clients", setting.misp_listen_at(settings), "/servers/getVersion", ""),
     )
     for whom, address, path, media in at:
         if address is not None:

@@ -80,6 +80,11 @@ class Event:
         """Return its id as a number."""
         return number(self.uuid)
 
+    @property
+    def came_from_misp(self) -> bool:
+        """Say whether it was an event of MISP's, whose own time moves whenever anything in it does."""
+        return self.head is not None and any(label.startswith("misp:") for label in self.head.labels)
+
     def all(self) -> Iterator[Thing]:
         """Yield what is in it."""
         if self.head is not None:
@@ -103,7 +108,7 @@ class Event:
                     sighted = max(sighted, one.added // MICROSECONDS)
                     continue
                 opened = max(opened, one.added)
-                if one.kind in _DATED or one is self.head:
+                if one is self.head or (one.kind in _DATED and not self.came_from_misp):
                     changed = max(changed, min(one.modified, one.added))  # a date ahead of its time counts for nothing
                 digests.append(f"{one.position} {one.word}")
             state = hashlib.sha256("\n".join(sorted(digests)).encode()).digest()[:8]

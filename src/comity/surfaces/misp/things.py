@@ -150,8 +150,9 @@ def _thing(row: tuple[int, int, str, bytes], facts: tuple[Sayer, Tlp, int]) -> T
     created = said.created if isinstance(said.created, str) and fields.moment(said.created) else ""
     day = created[:10] or fields.timestamp(recorded * MICROSECONDS)[:10]
     about = [said.sighting_of_ref, said.source_ref, said.target_ref]
-    refs = tuple(ref for ref in (*_texts(said.object_refs), *about) if isinstance(ref, str) and ref)
-    thing = Thing(said.id, at, added, modified or 0, day, _text(said.created_by_ref), refs, sayer, tlp, word)
+    refs = tuple(intern(ref) for ref in (*_texts(said.object_refs), *about) if isinstance(ref, str) and ref)
+    creator = intern(_text(said.created_by_ref))
+    thing = Thing(intern(said.id), at, added, modified or 0, intern(day), creator, refs, sayer, tlp, word)
     thing.kind, thing.scattered = intern(kind), not created
     if kind in _NAMED:
         thing.title, thing.labels = _text(said.name), _texts(said.labels)
