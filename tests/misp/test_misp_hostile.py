@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymisp import PyMISPError
 
+from comity.errors import ComityError, Fault
 from comity.limits import MISP_BODY_BYTES_MAX
+from comity.node import acting
+from comity.surfaces.misp.admission import admitted
+from comity.surfaces.misp.routes import Asking, Routes
 from comity.vocab import Channel, Tlp
-from tests.misp.conftest import EVENT, Misp, event, indicator, uuid
+from tests.cli.conftest import found
+from tests.misp.conftest import EVENT, Misp, door_of, event, indicator, uuid
 
 
 @pytest.mark.parametrize("key", ["", "x" * 40, "0" * 40, "y" * 5_000, "Bearer cmc_0", "kéy"])
@@ -141,3 +152,66 @@ def test_a_program_of_ones_own_reads_and_sends_by_its_token(node: Misp) -> None:
     sent = event(uuid=uuid(81), distribution="0", Tag=[{"name": "tlp:red"}])
     got = node.send("POST", "/events/add", sent, token)
     assert got.json["Comity"]["state"] == "taken"
+
+
+PATHS = (
+    *("/events/index", "/events/restSearch", "/attributes/restSearch", "/events/add", "/events/edit/1"),
+    *("/events/filterEventIdsForPush", "/sightings/add", "/sightings/restSearch/event", "/sightings/listSightings"),
+    *("/sightings/bulkSaveSightings/1", "/sightings/filterSightingUuidsForPush/1", "/tags/search", "/servers/postTest"),
+    *("/events/view/1", "/events/delete/1", "/attributes/delete/1", "/organisations/view/1", "/galaxies/pushCluster"),
+)
+NAMES = "value uuid id type timestamp limit page deleted tags Event Attribute Object info Sighting context name".split()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from([EVENT, uuid(1)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Misp]:
+    folder = tmp_path_factory.mktemp("misp")
+    with door_of(found(folder, "arcadia", listens=False), folder) as node:
+        node.take_on()
+        node.key = node.credential().secret
+        node.bring_in(event())
+        yield node
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PATHS), VALUES | st.binary(max_size=60))
+def test_any_body_is_answered_and_nothing_is_a_mistake_of_this_program(shared: Misp, path: str, body: Any) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    machine = shared.machine
+    with machine.turns.mine():
+        routes = Routes(machine)
+        reader = admitted(machine.services, shared.key, "192.0.2.1")
+        try:
+            answer = routes.answer(Asking(reader, "POST", path, "", data))
+        except ComityError as error:
+            assert not isinstance(error, Fault)
+            return
+    assert answer.status in {200, 304}
+    json.loads(answer.body)
+
+
+def test_what_is_erased_is_told_by_its_uuid_alone(node: Misp) -> None:
+    node.bring_in(event())
+    node.client().get_event(EVENT)
+    with node.machine.turns.mine():
+        places = node.places(f"indicator--{uuid(1)}")
+        acting.erase(node.actor, node.machine.services.node, places, "a court order", "it named a person")
+    told = node.client().get_event(EVENT, deleted=True)
+    assert b"login.example.com" not in json.dumps(told).encode()
+    assert [one["uuid"] for one in told["Event"]["Attribute"] if one["deleted"]] == [uuid(1)]
+    shown = node.perform("correspondent/show", name="grid")
+    assert not shown["owed"]
+
+
+def test_who_is_suspended_is_given_nothing(node: Misp) -> None:
+    node.bring_in(event())
+    assert node.send("GET", f"/events/view/{EVENT}").status == 200
+    node.perform("correspondent/move", name="grid", state="suspended", reason="their terms are looked at")
+    got = node.send("GET", f"/events/view/{EVENT}")
+    assert got.status == 403
+    assert b"Phishing" not in got.body

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from comity.limits import SEEN_PAGE_OBJECTS_MAX
 from tests.misp.conftest import EVENT, Misp, attribute, event, indicator, uuid
 
 # What MISP 2.5 puts behind `events/view` when it pulls.
@@ -127,3 +129,16 @@ def test_the_manifest_and_files_of_a_feed_are_there_for_who_has_a_key(node: Misp
     assert manifest.json[EVENT]["timestamp"] == "1793520000"
     assert node.send("GET", f"/{EVENT}.json").json["Event"]["info"] == "Phishing of grid operators"
     assert node.send("GET", "/manifest.json", key="").status == 403
+
+
+def test_many_who_ask_at_once_while_a_catalogue_is_built_get_the_same(node: Misp) -> None:
+    """The first index walks over all in pages, between which others have their turn."""
+    node.collect([indicator(number) for number in range(SEEN_PAGE_OBJECTS_MAX + 2_000)])
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(node.send, "POST", "/events/index", {"minimal": 1}) for _ in range(4)]
+        searched = pool.submit(node.send, "POST", "/attributes/restSearch", {"limit": 50, "page": 3})
+        rows = [one.result().json for one in asked]
+    assert rows[0] and all(one == rows[0] for one in rows)
+    assert len(searched.result().json["response"]["Attribute"]) == 50
+    (whole,) = node.send("POST", "/events/restSearch", {"limit": 1}).json["response"]
+    assert int(whole["Event"]["attribute_count"]) == SEEN_PAGE_OBJECTS_MAX + 2_000

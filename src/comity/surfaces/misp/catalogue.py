@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_DNS, uuid5
@@ -28,6 +28,7 @@ from comity.formats.misp.marking import strictest
 from comity.formats.misp.rest import NUMBER_MAX
 from comity.node import correspondents
 from comity.node.node import Node
+from comity.node.openings import Moment
 from comity.surfaces.misp.admission import Reader
 from comity.surfaces.misp.had import Given, Had, gone
 from comity.surfaces.misp.things import GATHERERS, MICROSECONDS, Sayer, Thing, Walk
@@ -40,6 +41,7 @@ _NOWHERE: Final = frozenset(
     | {"relationship", "location"}
 )
 _DATED: Final = frozenset({"indicator", "observed-data", "note", "vulnerability", "threat-actor", "campaign"})
+Mark = tuple[int, int, int, int]
 ENTRIES_TRIES: Final = 8  # times that what is opened is looked for anew before a question is answered
 
 
@@ -124,14 +126,16 @@ def number(uuid: str) -> int:
 class Catalogue:
     """All events of one reader, kept up to what it sees."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, pause: Callable[[], None]) -> None:
         self._node = node
+        self._pause = pause  # lets others have their turn
         self._walk = Walk(node)
-        self._mark: tuple[int, int, int, int] | None = None
+        self._busy = False
         self._until: int | None = None
         self._clear()
 
     def _clear(self) -> None:
+        self._mark: Mark | None = None
         self.things: dict[str, Thing] = {}
         self.events: dict[str, Event] = {}
         self.given: Given | None = None
@@ -148,15 +152,27 @@ class Catalogue:
 
     # -- keeping up ------------------------------------------------------------------
 
-    def refresh(self, reader: Reader) -> tuple[int, int, int, int]:
-        """Take in what is new; return a mark that stays while nothing changes. Raises what `Seeing.moment` does."""
+    def refresh(self, reader: Reader) -> Mark:
+        """Take in what is new; return a mark that stays while nothing changes. Raises what `Seeing.moment` does.
+
+        Others have their turn between two pages of a long walk; who asks for the same catalogue meanwhile waits.
+        """
+        while self._busy:
+            self._pause()
         moment = reader.seeing.moment(reader.who)
         for _ in range(ENTRIES_TRIES):
             if moment.mark[0] >= 0:
                 break
             moment = reader.seeing.moment(reader.who)
-        if moment.mark == self._mark and moment.mark[0] >= 0:
-            return moment.mark
+        if moment.mark != self._mark or moment.mark[0] < 0:
+            self._busy = True
+            try:
+                self._walk_on(reader, moment)
+            finally:
+                self._busy = False
+        return moment.mark
+
+    def _walk_on(self, reader: Reader, moment: Moment) -> None:
         lapsed = self._until is not None and self._node.now() >= self._until
         anew = self._mark is None or self._mark[2:] != moment.mark[2:] or lapsed
         if anew:
@@ -165,12 +181,13 @@ class Catalogue:
             with self._node.store.read() as unit:
                 self.given = Given(unit, reader.who.audience)
         touched: set[Event] = set()
-        for things in self._walk.pages(reader, self._after):
+        for number_, things in enumerate(self._walk.pages(reader, self._after)):
+            if number_:
+                self._pause()
             touched |= self._take(things)
             self._after = max((one.added for one in things), default=self._after)
         self._settle_given(None if anew else touched)
         self._mark, self._until = moment.mark, moment.until
-        return moment.mark
 
     def _settle_given(self, touched: set[Event] | None) -> None:
         """Note which events that were given are made of something else by now: all, or only of those touched."""

@@ -52,7 +52,7 @@ class Routes:
         self._services = desk.services
         self._node = desk.services.node
         self._composer = Composer(desk.services, desk.services.owing)
-        self._catalogues = Catalogues(self._node)
+        self._catalogues = Catalogues(desk)
         self._searching = Searching(desk, self._catalogues, self._composer)
         self._kept = Kept()
 

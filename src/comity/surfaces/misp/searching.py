@@ -23,7 +23,6 @@ from comity.limits import (
     MISP_CURSORS_MAX,
     MISP_SCAN_OBJECTS_MAX,
 )
-from comity.node.node import Node
 from comity.surfaces.cli.desk import Desk
 from comity.surfaces.misp.admission import Reader
 from comity.surfaces.misp.catalogue import Catalogue, Event, Org
@@ -54,14 +53,14 @@ class _Cursor(NamedTuple):
 class Catalogues:
     """The catalogues of readers, the longest unused given up first."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._known: OrderedDict[str, Catalogue] = OrderedDict()
 
     def of(self, reader: Reader) -> tuple[Catalogue, Hashable]:
         """Return the catalogue of a reader as of now, and a mark that stays while it does. Raises `Refused`."""
         key = reader.who.audience
-        catalogue = self._known.pop(key, None) or Catalogue(self._node)
+        catalogue = self._known.pop(key, None) or Catalogue(self._desk.services.node, self._desk.pause)
         self._known[key] = catalogue
         mark = catalogue.refresh(reader)
         while len(self._known) > 1 and sum(one.size for one in self._known.values()) > MISP_CATALOGUE_OBJECTS_MAX:
