@@ -7,12 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pymisp import MISPEvent
 
+from comity.acts import Narrow
+from comity.node import acting
 from comity.vocab import Tlp
 from tests.cli.conftest import found
-from tests.misp.conftest import EVENT, Misp, door_of, event, indicator, uuid
+from tests.misp.conftest import EVENT, Misp, attribute, door_of, event, indicator, uuid
 
 AT = "2026-11-03T09:00:00.000Z"
 
@@ -152,14 +153,69 @@ def test_ids_places_and_timestamps_survive_a_restart(tmp_path: Path) -> None:
         assert [one.uuid for one in told.attributes if one.deleted] == [uuid(1)]
 
 
-@pytest.mark.parametrize("seen", [{"to_ids": True}, {}])
-def test_a_galaxy_and_tags_of_an_attribute_come_back(node: Misp, seen: dict[str, bool]) -> None:
-    whole = event()
-    whole["Attribute"][0] |= {"to_ids": False} | seen
+GALAXY = {
+    "type": "threat-actor",
+    "name": "Threat Actor",
+    "uuid": uuid(500),
+    "GalaxyCluster": [
+        {
+            "uuid": uuid(501),
+            "type": "threat-actor",
+            "value": "Sandstone",
+            "tag_name": 'misp-galaxy:threat-actor="Sandstone"',
+            "description": "An invented group.",
+            "meta": {"synonyms": ["Grit"]},
+        }
+    ],
+}
+
+
+def test_galaxies_and_tags_come_back_and_no_tag_is_wider_than_the_event(node: Misp) -> None:
+    whole = event(Galaxy=[GALAXY])
     whole["Attribute"][0]["Tag"] = [{"name": "tlp:clear"}, {"name": 'estimative-language:likelihood="likely"'}]
+    whole["Attribute"][0]["Galaxy"] = [GALAXY]
     node.bring_in(whole)
-    shown = {one.uuid: one for one in node.client().get_event(EVENT, pythonify=True).attributes}
-    assert {tag.name for tag in shown[uuid(1)].tags} == {'estimative-language:likelihood="likely"'}  # no wider label
+    found = node.client().get_event(EVENT, pythonify=True)
+    (galaxy,) = found.galaxies
+    assert [(one.value, one.description) for one in galaxy.clusters] == [("Sandstone", "An invented group.")]
+    tag = 'misp-galaxy:threat-actor="Sandstone"'
+    assert tag in {one.name for one in found.tags}
+    shown = {one.uuid: {each.name for each in one.tags} for one in found.attributes}
+    assert shown[uuid(1)] == {'estimative-language:likelihood="likely"', tag}
+    pulled = node.send("GET", f"/events/view/{EVENT}/excludeGalaxy:1.json").json["Event"]
+    assert pulled["Galaxy"] == []
+
+
+def test_objects_of_an_event_keep_their_values(node: Misp) -> None:
+    file = {
+        "uuid": uuid(600),
+        "name": "file",
+        "meta-category": "file",
+        "template_uuid": uuid(601),
+        "template_version": "1",
+        "timestamp": "1793519000",
+        "distribution": "5",
+        "Attribute": [
+            attribute(602, "filename", "invoice.exe", object_relation="filename", category="Payload delivery"),
+            attribute(603, "md5", "d41d8cd98f00b204e9800998ecf8427e", object_relation="md5", to_ids=True),
+        ],
+    }
+    node.bring_in(event(Object=[file]))
+    assert node.client().search("attributes", value="d41d8cd98f00b204e9800998ecf8427e")["Attribute"]
+    whole = node.client().get_event(EVENT)["Event"]
+    values = {one["value"] for one in whole["Attribute"]}
+    values |= {one["value"] for each in whole["Object"] for one in each["Attribute"]}
+    assert any("d41d8cd98f00b204e9800998ecf8427e" in value for value in values)
+
+
+def test_what_is_narrowed_out_of_a_readers_reach_is_told_as_deleted(node: Misp) -> None:
+    node.collect([indicator(1), indicator(2)])
+    (before,) = by_info(node).values()
+    with node.machine.turns.mine():
+        acting.narrow(node.actor, node.machine.services.node, node.places(named(1)), Narrow((), tlp=Tlp.RED))
+    after = node.client().get_event(before.uuid, deleted=True, pythonify=True)
+    assert {one.uuid[:8]: one.deleted for one in after.attributes} == {"00000001": True, "00000002": False}
+    assert "host-1.example" not in after.to_json()
 
 
 def test_published_events_come_back_as_they_came(node: Misp, shared_data: Path) -> None:

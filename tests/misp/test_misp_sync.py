@@ -142,3 +142,20 @@ def test_many_who_ask_at_once_while_a_catalogue_is_built_get_the_same(node: Misp
     assert len(searched.result().json["response"]["Attribute"]) == 50
     (whole,) = node.send("POST", "/events/restSearch", {"limit": 1}).json["response"]
     assert int(whole["Event"]["attribute_count"]) == SEEN_PAGE_OBJECTS_MAX + 2_000
+
+
+def test_the_rules_of_a_pull_are_kept(node: Misp) -> None:
+    node.bring_in(event())
+    node.collect([indicator(1)])
+
+    def rows(**rules: str) -> set[str]:
+        got = node.send("POST", "/events/index", {"minimal": 1, "published": 1, **rules})
+        return {one["uuid"] for one in got.json}
+
+    everything = rows()
+    assert rows(tag='workflow:state="complete"|tlp:red') == {EVENT}
+    assert rows(tag='tlp:green|!workflow:state="complete"') == everything - {EVENT}
+    assert rows(org="CERT Borealia|CERT Nowhere") == {EVENT}
+    assert rows(org="!CERT Borealia") == everything - {EVENT}
+    assert rows(publish_timestamp="1h") == everything
+    assert rows(timestamp="1h", org="CERT Borealia") == set()

@@ -154,6 +154,7 @@ _TERMS: Final = {
     "analysis": "analysis",
     "distribution": "distribution",
 }
+_BARRED: Final = frozenset({"tag", "org"})
 _SPANS: Final = {
     "timestamp": "changed",
     "event_timestamp": "event_changed",
@@ -187,7 +188,8 @@ def filters(asked: Tree, now: int, *, view: bool = False) -> Filters:
         if value is None or value in ("", []) or low in _LOOKS:
             continue
         if low in _TERMS:
-            given[_TERMS[low]] = _terms(name, value)
+            # Rules of a server that pulls come with bars between them.
+            given[_TERMS[low]] = _terms(name, value.split("|") if low in _BARRED and isinstance(value, str) else value)
         elif low in _SPANS:
             given[_SPANS[low]] = _span(name, value, now)
         elif low in _DATES:

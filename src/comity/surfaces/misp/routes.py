@@ -16,7 +16,7 @@ import msgspec
 
 from comity.errors import Malformed, NotFound, TooLarge
 from comity.formats.misp import feed, fields, rest
-from comity.formats.misp.filters import Filters, filters
+from comity.formats.misp.filters import Filters, Terms, filters
 from comity.formats.misp.rest import Call, Tree
 from comity.limits import MISP_INDEX_ROWS_MAX
 from comity.node.submissions import TAKEN
@@ -30,6 +30,7 @@ from comity.surfaces.misp.kept import Kept
 from comity.surfaces.misp.searching import Catalogues, Searching
 from comity.surfaces.misp.taking import Taken
 
+_HEADERS: Final = ("Content-type", "Accept")  # that a MISP looks for when it tries a connection
 READ: Final = frozenset({"GET", "HEAD"})
 _ENCODE: Final = msgspec.json.Encoder().encode
 
@@ -97,7 +98,7 @@ class Routes:
 
     def post_test(self, asking: Asking, call: Call) -> Answer:
         """Answer `servers/postTest`, by which a MISP finds out whether what it sends arrives."""
-        return answers.told({"body": rest.body(asking.body), "headers": {"Content-type": "application/json"}})
+        return answers.told({"body": rest.body(asking.body), "headers": dict.fromkeys(_HEADERS, "application/json")})
 
     def user(self, asking: Asking, call: Call) -> Answer:
         """Answer `users/view`: of nobody but who asks."""
@@ -138,6 +139,8 @@ class Routes:
     def index(self, asking: Asking, call: Call) -> Answer:
         """Answer `events/index`; with `minimal`, what servers pull by. Unchanged it is 304 for who has it."""
         asked = self._filters(asking, call)
+        if asked.tags and not asked.event_tags:  # of events, in an index
+            asked = asked._replace(event_tags=asked.tags, tags=Terms())
         reader = asking.reader
         _, mark = self._catalogues.of(reader)
 
@@ -177,6 +180,8 @@ class Routes:
         shown = showing.shown(one, asked)
         if call.flag("nosightings"):
             shown = showing.without_sightings(shown)
+        if call.flag("excludegalaxy"):  # a server that pulls has its own, by their tags
+            shown = shown | {"Galaxy": []}
         return answers.told({"Event": shown})
 
     def _only_sent(self, asking: Asking, name: str) -> Answer:

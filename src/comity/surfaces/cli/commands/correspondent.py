@@ -197,7 +197,7 @@ def allow(
 ) -> None:
     """Let a correspondent use a channel, or change the channel's settings as a whole.
 
-    This version speaks TAXII, and keeps lists that a correspondent fetches (feed). MISP, mail and web are kept for
+    This version speaks TAXII and MISP, and keeps lists that a correspondent fetches (feed). Mail and web are kept for
     when it does: until then nothing goes or comes by them.
     """
     ask = verbs.Allow(
