@@ -18,7 +18,7 @@ VIEW = (
 def pulled(node: Misp, known: dict[str, int], etag: str = "") -> tuple[dict[str, Any], str, int]:
     """Pull as a MISP does; return the events by UUID, the tag of the index, and how many requests it took."""
     got = node.send("GET", "/servers/getVersion")
-    assert got.json["perm_sync"] is True
+    assert (got.json["perm_sync"], got.json["filter_sightings"]) == (True, True)
     headers = {"If_None_Match": etag} if etag else {}
     got = node.send("POST", "/events/index", {"minimal": 1, "published": 1}, **headers)
     if got.status == 304:
@@ -95,6 +95,7 @@ def test_a_push_asks_what_is_news_and_sends_that_with_its_sightings(node: Misp) 
     node.perform("correspondent/source", name="grid", marking={"tlp": "GREEN"})
     got = node.send("POST", "/servers/postTest", {"testString": "€"})
     assert got.json["body"] == {"testString": "€"}
+    assert got.json["headers"] == {"Content-type": "application/json", "Accept": "application/json"}
     heads = [{"Event": {"uuid": EVENT, "timestamp": "1793520000"}}]
     assert node.send("POST", "/events/filterEventIdsForPush", heads).json == [EVENT]
     assert node.send("HEAD", f"/events/view/{EVENT}").status == 404
@@ -113,11 +114,18 @@ def test_a_push_asks_what_is_news_and_sends_that_with_its_sightings(node: Misp) 
         {"uuid": uuid(70), "type": "0", "date_sighting": "1793540000", "attribute_uuid": uuid(1), "source": ""},
         {"uuid": uuid(71), "type": "0", "date_sighting": "1793540000", "attribute_uuid": uuid(99), "source": ""},
     ]
-    wanted = node.send("POST", f"/sightings/filterSightingUuidsForPush/{EVENT}", [uuid(70)])
-    assert wanted.json == [uuid(70)]
+    asked = f"/sightings/filterSightingUuidsForPush/{EVENT}"
+    assert node.send("POST", asked, [uuid(70), uuid(71)]).json == []  # those that are here already
     saved = node.send("POST", f"/sightings/bulkSaveSightings/{EVENT}", sightings)
     assert (saved.json["saved"], saved.json["message"], saved.json["left"]) == (True, "1 sightings added.", 1)
-    assert node.send("POST", f"/sightings/filterSightingUuidsForPush/{EVENT}", [uuid(70)]).json == []
+    assert node.send("POST", asked, [uuid(70), uuid(71)]).json == [uuid(70)]
+    again = node.send("POST", f"/sightings/bulkSaveSightings/{EVENT}", sightings[1:])
+    assert again.json["saved"] is False
+    blocked = {"returnFormat": "json", "last": 0, "includeUuid": True, "uuid": [EVENT]}
+    (sighted,) = node.send("POST", "/sightings/restSearch/event", blocked).json["response"]
+    assert (sighted["Sighting"]["uuid"], sighted["Sighting"]["attribute_uuid"]) == (uuid(70), uuid(1))
+    nobody = f"!{sighted['Sighting']['Organisation']['uuid']}"
+    assert node.send("POST", "/sightings/restSearch/event", blocked | {"org_id": [nobody]}).json["response"] == []
     shown = node.send("GET", f"/events/view/{EVENT}{VIEW}").json["Event"]
     assert [one["uuid"] for each in shown["Attribute"] for one in each.get("Sighting", [])] == [uuid(70)]
     assert {one["uuid"] for one in shown["Attribute"] if one["deleted"]} == {uuid(2)}
@@ -157,5 +165,7 @@ def test_the_rules_of_a_pull_are_kept(node: Misp) -> None:
     assert rows(tag='tlp:green|!workflow:state="complete"') == everything - {EVENT}
     assert rows(org="CERT Borealia|CERT Nowhere") == {EVENT}
     assert rows(org="!CERT Borealia") == everything - {EVENT}
+    rules = node.send("GET", "/servers/getAvailableSyncFilteringRules").json
+    assert "CERT Borealia" in rules["organisations"] and "tlp:green" in rules["tags"]
     assert rows(publish_timestamp="1h") == everything
     assert rows(timestamp="1h", org="CERT Borealia") == set()

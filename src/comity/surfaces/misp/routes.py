@@ -126,6 +126,12 @@ class Routes:
         found = about.tags(self._catalogue(asking), wanted or (call.of or ("",))[0])
         return answers.told([{"Tag": one} for one in found])
 
+    def rules(self, asking: Asking, call: Call) -> Answer:
+        """Answer `servers/getAvailableSyncFilteringRules`: by what a server that pulls may choose events."""
+        catalogue = self._catalogue(asking)
+        found = {"organisations": [one.name for one in catalogue.orgs()]}
+        return answers.told(found | {"tags": [one["name"] for one in about.tags(catalogue)]})
+
     def organisations(self, asking: Asking, call: Call) -> Answer:
         """Answer `organisations`."""
         return answers.told(about.organisations(self._catalogue(asking), asking.reader))
@@ -335,15 +341,15 @@ class Routes:
         return found
 
     def filter_sightings(self, asking: Asking, call: Call) -> Answer:
-        """Answer `sightings/filterSightingUuidsForPush`: of the sightings that a server has, which are news here."""
+        """Answer `sightings/filterSightingUuidsForPush`: of the sightings that a server has, which are here already."""
         given = rest.body(asking.body)
         catalogue = self._catalogue(asking)
-        wanted = []
+        here = []
         for one in given if isinstance(given, list) else ():
             uuid = rest.uuid_of(one) if isinstance(one, str) else ""
-            if uuid and not {f"sighting--{uuid}", f"opinion--{uuid}"} & catalogue.things.keys():
-                wanted.append(uuid)
-        return answers.told(wanted)
+            if uuid and {f"sighting--{uuid}", f"opinion--{uuid}"} & catalogue.things.keys():
+                here.append(one)
+        return answers.told(here)
 
     def save_sightings(self, asking: Asking, call: Call) -> Answer:
         """Answer `sightings/bulkSaveSightings`: what is of no attribute that the sender sees is said."""
@@ -359,8 +365,8 @@ class Routes:
                 left += 1
         done = sighted.take(self._services, asking.reader, some, what="MISP sightings") if some else []
         kept = sum(one.answer.outcome != "refused" for one in done)
-        said = f"{kept} sightings added."
-        return answers.saved(_one(call), said, asking.path, left=left + len(done) - kept)
+        said = f"{kept} sightings added." if kept else "No sightings added."
+        return answers.told({"saved": kept > 0, "success": said, "message": said, "left": left + len(done) - kept})
 
     # -- a feed ------------------------------------------------------------------------------
 
@@ -421,6 +427,7 @@ _ROUTES: Final[Mapping[str, _Route]] = MappingProxyType(
         "servers/getversion": _Route(Routes.version),
         "servers/getpymispversion": _Route(Routes.pymisp),
         "servers/posttest": _Route(Routes.post_test, True),
+        "servers/getavailablesyncfilteringrules": _Route(Routes.rules),
         "users/view": _Route(Routes.user),
         "roles/index": _Route(Routes.roles),
         "attributes/describetypes": _Route(Routes.types),

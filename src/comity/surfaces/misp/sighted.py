@@ -18,7 +18,7 @@ from comity.errors import Malformed, NotFound, Refused, TooLarge
 from comity.formats import observables
 from comity.formats.convert import TLP_REFS, timestamp
 from comity.formats.misp import fields, filters, rest
-from comity.formats.misp.filters import Span
+from comity.formats.misp.filters import Span, Terms
 from comity.limits import MISP_SIGHTED_MAX
 from comity.node import submissions
 from comity.node.services import Services
@@ -127,15 +127,15 @@ def take(services: Services, reader: Reader, some: Sequence[Said], *, what: str)
     """Take sightings as the sender's. Raises what `submissions.submit_objects` does."""
     if not reader.may_send:
         raise Refused("you may not send sightings", hint="the office that gave you the key allows it")
-    objects = [_ENCODE(_object(services, reader, one)) for one in some]
+    objects = [_ENCODE(_object(reader, one)) for one in some]
     done = submissions.submit_objects(services.node, reader.who, Channel.MISP, objects, name=what, check=services.check)
     return [Sighted(one, answer) for one, answer in zip(some, done.answers, strict=True)]
 
 
-def _object(services: Services, reader: Reader, one: Said) -> Tree:
-    now, at = timestamp(services.node.now() * MICROSECONDS), timestamp(one.at * MICROSECONDS)
+def _object(reader: Reader, one: Said) -> Tree:
+    at = timestamp(one.at * MICROSECONDS)  # of what it says and not of when it came, so that sent again it is the same
     kind = "sighting" if one.kind == SEEN else "opinion"
-    found: Tree = {"type": kind, "spec_version": "2.1", "id": f"{kind}--{one.uuid}", "created": now, "modified": now}
+    found: Tree = {"type": kind, "spec_version": "2.1", "id": f"{kind}--{one.uuid}", "created": at, "modified": at}
     own = next(iter(reader.who.identities), "")
     if own:
         found["created_by_ref"] = own
@@ -184,7 +184,7 @@ class Asked(NamedTuple):
     names: tuple[str, ...]
     kinds: frozenset[str]
     span: Span | None
-    orgs: tuple[str, ...]
+    orgs: Terms
     source: str
     event: bool
     attribute: bool
@@ -203,13 +203,13 @@ def asked(found: Tree, context: str, now: int) -> Asked:
     times = {key: found[key] for key in ("from", "to", "last") if found.get(key)}
     start = filters.moment("from", times.get("from", times.get("last", 0)), now) if times else 0
     end = filters.moment("to", times["to"], now) if "to" in times else Span().end
-    orgs = found.get("org_id") or []
+    orgs = filters.filters({"org": found.get("org_id")}, now).orgs
     return Asked(
         context,
         names,
         frozenset(str(one) for one in some if one is not None),
         Span(start, end) if times else None,
-        tuple(str(one).lower() for one in (orgs if isinstance(orgs, list) else [orgs])),
+        orgs,
         fields.text(found, "source"),
         event=fields.truth(found, "includeEvent"),
         attribute=fields.truth(found, "includeAttribute"),
@@ -238,7 +238,7 @@ def sightings(composed: Composed, wanted: Asked) -> Iterator[tuple[Tree, Tree]]:
                 continue
             if wanted.span is not None and not wanted.span.has(int(each["date_sighting"])):
                 continue
-            if wanted.orgs and not set(wanted.orgs) & {org["id"], org["uuid"], org["name"].lower()}:
+            if wanted.orgs and not wanted.orgs.fits((org["id"], org["uuid"], org["name"])):
                 continue
             if not wanted.source or each.get("source") == wanted.source:
                 yield each, one
