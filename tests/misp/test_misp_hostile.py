@@ -113,7 +113,8 @@ def test_nobody_moves_or_replaces_what_another_says(node: Misp) -> None:
         ("/sightings/add", b'{"type": "7", "value": "x"}', 400),
         ("/admin/users/add", b"{}", 404),
         ("/events/publish/1", b"{}", 403),
-        ("/attributes/add/1", b"{}", 403),
+        ("/attributes/edit/1", b"{}", 403),
+        ("/attributes/add/1", b"{}", 404),
     ],
 )
 def test_what_is_malformed_or_not_served_says_so_in_its_words(node: Misp, path: str, body: bytes, status: int) -> None:
@@ -157,7 +158,13 @@ def test_a_program_of_ones_own_reads_and_sends_by_its_token(node: Misp) -> None:
 PATHS = (
     *("/events/index", "/events/restSearch", "/attributes/restSearch", "/events/add", "/events/edit/1"),
     *("/events/filterEventIdsForPush", "/sightings/add", "/sightings/restSearch/event", "/sightings/listSightings"),
-    *("/sightings/bulkSaveSightings/1", "/sightings/filterSightingUuidsForPush/1", "/tags/search", "/servers/postTest"),
+    *(
+        f"/attributes/add/{EVENT}",
+        "/sightings/bulkSaveSightings/1",
+        "/sightings/filterSightingUuidsForPush/1",
+        "/tags/search",
+        "/servers/postTest",
+    ),
     *("/events/view/1", "/events/delete/1", "/attributes/delete/1", "/organisations/view/1", "/galaxies/pushCluster"),
 )
 NAMES = "value uuid id type timestamp limit page deleted tags Event Attribute Object info Sighting context name".split()

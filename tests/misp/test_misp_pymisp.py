@@ -208,3 +208,26 @@ def test_tags_organisations_and_types_are_told(node: Misp) -> None:
     assert client.sharing_groups() == []
     assert "ip-dst" in client.describe_types_remote["types"]
     assert MISPAttribute(client.describe_types_remote) is not None
+
+
+def test_an_attribute_is_added_to_an_event_of_ones_own_and_to_no_other(node: Misp) -> None:
+    node.perform("correspondent/source", name="grid", marking={"tlp": "GREEN"})
+    client = node.client()
+    new = MISPEvent()
+    new.info = "Scans of substations"
+    new.add_tag("tlp:green")
+    new.add_attribute("ip-src", "203.0.113.9", comment="from the honeypot", to_ids=True)
+    client.add_event(new)
+    before = client.get_event(new.uuid, pythonify=True)
+    more = MISPAttribute()
+    more.from_dict(type="domain", value="scan.example.net")
+    added = client.add_attribute(new.uuid, more, pythonify=True)
+    after = client.get_event(new.uuid, pythonify=True)
+    by_value = {one.value: one for one in after.attributes}
+    assert by_value.keys() == {"203.0.113.9", "scan.example.net"}
+    assert by_value["scan.example.net"].uuid == added.uuid
+    kept = by_value["203.0.113.9"]
+    assert (kept.uuid, kept.type, kept.comment) == (before.attributes[0].uuid, "ip-src", "from the honeypot")
+    assert after.timestamp > before.timestamp
+    node.bring_in(event())
+    assert client.add_attribute(EVENT, more)["errors"][0] == 403

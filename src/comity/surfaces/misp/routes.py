@@ -289,6 +289,23 @@ class Routes:
             by_event.setdefault(one.composed.event.uuid, (one.composed, []))[1].append(one.attribute["uuid"])
         self._composer.give_parts(asking.reader, self._catalogue(asking), list(by_event.values()))
 
+    def add_attribute(self, asking: Asking, call: Call) -> Answer:
+        """Answer `attributes/add`: a newer state of an event that its sender sent, with an attribute more, or some."""
+        catalogue = self._catalogue(asking)
+        event = catalogue.find(_one(call))
+        if event is None:
+            raise NotFound("Invalid event")
+        given = rest.body(asking.body)
+        several = isinstance(given, list)
+        more = [one["Attribute"] if isinstance(one.get("Attribute"), dict) else one for one in fields.trees(given)]
+        if not more:
+            raise Malformed("the body is no attribute")
+        (composed,) = self._composer.compose(asking.reader, catalogue, [event])
+        taken, more = taking.add_attributes(self._desk, asking.reader, catalogue, composed, more)
+        shown = [one | {"id": str(number(one["uuid"])), "event_id": str(event.number)} for one in more]
+        became = {"state": taken.submission.state, "submission": taken.submission.id}
+        return answers.told({"Attribute": shown if several else shown[0], "Comity": became})
+
     def delete_attribute(self, asking: Asking, call: Call) -> Answer:
         """Answer `attributes/delete`, as `delete`."""
         found = self._find_attribute(asking, _one(call))
@@ -447,7 +464,7 @@ _ROUTES: Final[Mapping[str, _Route]] = MappingProxyType(
         "events/unpublish": _Route(Routes.refuse, True),
         "attributes/restsearch": _Route(Routes.attributes),
         "attributes/view": _Route(Routes.attribute),
-        "attributes/add": _Route(Routes.refuse_parts, True),
+        "attributes/add": _Route(Routes.add_attribute, True),
         "attributes/edit": _Route(Routes.refuse_parts, True),
         "attributes/delete": _Route(Routes.delete_attribute, True),
         "objects/add": _Route(Routes.refuse_parts, True),

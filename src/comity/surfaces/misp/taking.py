@@ -30,6 +30,7 @@ from comity.surfaces.cli.desk import Desk
 from comity.surfaces.misp.admission import Reader
 from comity.surfaces.misp.answers import Unsaved
 from comity.surfaces.misp.catalogue import Catalogue, number
+from comity.surfaces.misp.composing import Composed
 from comity.surfaces.misp.searching import distribution
 from comity.vocab import Channel, Tlp
 
@@ -238,3 +239,46 @@ def _needed(unit: Unit, found: dict[str, list[tuple[int, bytes]]], places: set[i
 
 
 _PARTS: Final = tuple(f"{kind}--" for kind in ("report", "grouping", *_KINDS))  # of the event alone
+
+
+# -- one attribute more ---------------------------------------------------------------------
+
+_KEPT: Final = ("uuid", "type", "category", "value", "to_ids", "comment", "timestamp", "first_seen", "last_seen")
+_SAID: Final = ("uuid", "info", "date", "threat_level_id", "analysis", "distribution")
+
+
+def add_attributes(
+    desk: Desk, reader: Reader, catalogue: Catalogue, composed: Composed, more: list[Tree]
+) -> tuple[Taken, list[Tree]]:
+    """Take attributes more of an event that a reader sent, as a newer state of it; return them with their UUIDs.
+
+    Raises `Unsaved` for an event of somebody else's, and what `take` does.
+    """
+    node, event = desk.services.node, composed.event
+    head = event.head
+    if head is None or head.sayer.party != node.me or head.sayer.source != reader.who.source:
+        raise Unsaved("attributes are added to events of one's own", hint="send an event of your own, or a sighting")
+    for one in more:
+        if not fields.uuid(one):
+            one["uuid"] = str(UUID(bytes=node.entropy(16), version=4))
+    state: Tree = {name: composed.tree[name] for name in _SAID}
+    state["Tag"] = _tags(composed.tree)
+    creator = catalogue.things.get(head.creator)
+    if creator is not None:
+        state["Orgc"] = {"uuid": head.creator[-36:], "name": creator.title}
+    own = [one for one in composed.tree["Attribute"] if composed.sources.get(one["uuid"]) in event.members]
+    state["Attribute"] = [_as_sent(one) for one in own] + more
+    objects = [one for one in composed.tree["Object"] if composed.sources.get(one["uuid"]) in event.members]
+    state["Object"] = [one | {"Attribute": [_as_sent(each) for each in one["Attribute"]]} for one in objects]
+    reports = composed.tree["EventReport"]
+    state["EventReport"] = [one for one in reports if composed.sources.get(one["uuid"]) in event.members]
+    return take(desk, reader, catalogue, _ENCODE({"Event": state}), event.uuid), more
+
+
+def _as_sent(one: Tree) -> Tree:
+    found = {name: one[name] for name in (*_KEPT, "object_relation", "deleted") if one.get(name) is not None}
+    return found | {"Tag": _tags(one)}
+
+
+def _tags(one: Tree) -> list[Tree]:
+    return [{"name": each["name"]} for each in one.get("Tag") or ()]
