@@ -11,6 +11,8 @@ from pymisp import MISPEvent
 
 from comity.acts import Narrow
 from comity.node import acting
+from comity.surfaces.misp.admission import admitted
+from comity.surfaces.misp.routes import Asking, Routes
 from comity.vocab import Tlp
 from tests.cli.conftest import found
 from tests.misp.conftest import EVENT, Misp, attribute, door_of, event, indicator, uuid
@@ -241,3 +243,24 @@ def test_published_events_come_back_as_they_came(node: Misp, shared_data: Path) 
         kept += len({each["uuid"] for each in one["Attribute"]} & {each.uuid for each in there.attributes})
     stood = sum(len(one["Attribute"]) for one in events.values())
     assert kept > 0.99 * stood
+
+
+def test_an_act_about_what_a_reader_does_not_see_is_no_walk_and_one_about_what_it_sees_is(node: Misp) -> None:
+    node.collect([indicator(1), indicator(2)])
+    node.collect([indicator(3)], Tlp.RED)
+    machine = node.machine
+    with machine.turns.mine():
+        routes = Routes(machine)
+        reader = admitted(machine.services, node.key, "192.0.2.1")
+
+        def things() -> dict[str, Any]:
+            routes.answer(Asking(reader, "POST", "/events/index", "", b"{}"))
+            return routes._catalogues.of(reader)[0].things
+
+        before = things()
+    node.retract(named(3))
+    with machine.turns.mine():
+        assert things() is before
+    node.retract(named(1))
+    with machine.turns.mine():
+        assert things().keys() == {named(2)}

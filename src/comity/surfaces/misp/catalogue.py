@@ -12,7 +12,7 @@ moves another's attributes. Only what the reader sees has a part in it, so that 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -29,6 +29,7 @@ from comity.formats.misp.rest import NUMBER_MAX
 from comity.node import correspondents
 from comity.node.node import Node
 from comity.node.openings import Moment
+from comity.node.ports import Unit, place, position
 from comity.surfaces.misp.admission import Reader
 from comity.surfaces.misp.had import Given, Had, gone
 from comity.surfaces.misp.things import GATHERERS, MICROSECONDS, Sayer, Thing, Walk
@@ -136,6 +137,7 @@ class Catalogue:
 
     def _clear(self) -> None:
         self._mark: Mark | None = None
+        self._sizes: dict[int, int] = {}  # of logs, up to which acts were looked at
         self.things: dict[str, Thing] = {}
         self.events: dict[str, Event] = {}
         self.given: Given | None = None
@@ -173,10 +175,12 @@ class Catalogue:
         return moment.mark
 
     def _walk_on(self, reader: Reader, moment: Moment) -> None:
-        lapsed = self._until is not None and self._node.now() >= self._until
-        anew = self._mark is None or self._mark[2:] != moment.mark[2:] or lapsed
+        with self._node.store.read() as unit:
+            anew = self._has_changed(unit, moment)
+            sizes = {log.id: log.size for log in unit.logs.all()}
         if anew:
             self._clear()
+        self._sizes = sizes
         if self.given is None and not reader.own:
             with self._node.store.read() as unit:
                 self.given = Given(unit, reader.who.audience)
@@ -188,6 +192,23 @@ class Catalogue:
             self._after = max((one.added for one in things), default=self._after)
         self._settle_given(None if anew else touched)
         self._mark, self._until = moment.mark, moment.until
+
+    def _has_changed(self, unit: Unit, moment: Moment) -> bool:
+        """Say whether anything that was taken in may be another by now: then all is taken in anew."""
+        lapsed = self._until is not None and self._node.now() >= self._until
+        if self._mark is None or lapsed or self._mark[2] != moment.mark[2]:
+            return True
+        if self._mark[3] == moment.mark[3]:
+            return False
+        places = sorted(thing.position for thing in self.things.values())
+        for log in unit.logs.all():
+            for start, end, act in unit.spans.about(log.origin, 0, log.size):
+                log_id, index = place(act)
+                first = bisect_left(places, position(log.id, start))
+                known = first < len(places) and places[first] < position(log.id, end)
+                if known and index >= self._sizes.get(log_id, 0):
+                    return True
+        return False
 
     def _settle_given(self, touched: set[Event] | None) -> None:
         """Note which events that were given are made of something else by now: all, or only of those touched."""
