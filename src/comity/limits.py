@@ -225,7 +225,7 @@ SUBMISSIONS_WAITING_MAX: Final = 256  # submissions of one correspondent that wa
 SUBMISSIONS_WAITING_BYTES_MAX: Final = 134_217_728  # bytes of them
 MISP_CATALOGUE_OBJECTS_MAX: Final = 1_000_000  # objects in the catalogues of MISP readers together: some 1.7 GB
 MISP_SCAN_OBJECTS_MAX: Final = 250_000  # objects looked at for one search without a value, a time or an event
-MISP_ANSWER_ATTRIBUTES_MAX: Final = 100_000  # attributes in one answer: some 80 MB of JSON
+MISP_ANSWER_ATTRIBUTES_MAX: Final = 100_000  # attributes in one answer, an event as four: 200 MB of memory
 MISP_INDEX_ROWS_MAX: Final = (
     20_000  # whole rows of an index without a limit; of minimal ones there are as many as events
 )

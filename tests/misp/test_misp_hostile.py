@@ -14,6 +14,7 @@ from pymisp import PyMISPError
 from comity.errors import ComityError, Fault
 from comity.limits import MISP_BODY_BYTES_MAX
 from comity.node import acting
+from comity.surfaces.misp import searching
 from comity.surfaces.misp.admission import admitted
 from comity.surfaces.misp.routes import Asking, Routes
 from comity.vocab import Channel, Tlp
@@ -222,3 +223,21 @@ def test_who_is_suspended_is_given_nothing(node: Misp) -> None:
     got = node.send("GET", f"/events/view/{EVENT}")
     assert got.status == 403
     assert b"Phishing" not in got.body
+
+
+def test_an_answer_or_a_search_that_would_be_too_large_is_refused_and_not_cut_off(
+    node: Misp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [f"2026-10-{day:02}T08:00:00.000Z" for day in range(1, 29)]
+    node.collect([indicator(number, created=days[number % 28]) for number in range(56)])
+    monkeypatch.setattr(searching, "MISP_ANSWER_ATTRIBUTES_MAX", 50)
+    for path in ("/events/restSearch", "/attributes/restSearch"):
+        assert node.send("POST", path, {}).status == 413
+        assert node.send("POST", path, {"limit": 5}).status == 200
+    monkeypatch.setattr(searching, "MISP_ANSWER_ATTRIBUTES_MAX", 100_000)
+    monkeypatch.setattr(searching, "MISP_SCAN_OBJECTS_MAX", 10)
+    monkeypatch.setattr(searching, "CHUNK_OBJECTS", 10)
+    got = node.send("POST", "/attributes/restSearch", {"type": "md5"})
+    assert (got.status, "look at too much" in got.json["message"]) == (413, True)
+    (one,) = node.send("POST", "/attributes/restSearch", {"value": "host-3.example"}).json["response"]["Attribute"]
+    assert one["value"] == "host-3.example"

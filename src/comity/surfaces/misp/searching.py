@@ -35,6 +35,14 @@ DISTRIBUTIONS: Final = {Tlp.CLEAR: "3", Tlp.GREEN: "2", Tlp.AMBER: "1"}  # of al
 _NARROWER: Final = "name a value, an event, a time or an organisation, or ask with a limit for fewer"
 
 
+WEIGHT: Final = 4  # of an event, in attributes: what it takes of memory beside them
+
+
+def _require_room(size: int) -> None:
+    if size > MISP_ANSWER_ATTRIBUTES_MAX:
+        raise TooLarge("one answer would hold too much (MISP_ANSWER_ATTRIBUTES_MAX)", hint=_NARROWER)
+
+
 class Match(NamedTuple):
     """One attribute that fits, and the event that it stands in."""
 
@@ -84,7 +92,7 @@ class Searching:
         """Return a page of the attributes that fit. Raises `TooLarge`."""
         found: list[Match] = []
         key, cursor, passed = self._begin(reader, "attributes", asked)
-        limit = asked.limit or MISP_ANSWER_ATTRIBUTES_MAX
+        limit, size = asked.limit or MISP_ANSWER_ATTRIBUTES_MAX, 0
         for composed in self._composed(reader, asked, cursor, inside=True):
             behind = cursor is not None and cursor.first == composed.event.first and cursor.last
             some = list(_matching(composed, asked))
@@ -95,9 +103,11 @@ class Searching:
             some = some[len(skipped) :]
             room = limit - len(found)
             found += some[:room]
+            size += len(some[:room]) + WEIGHT * bool(some)
+            _require_room(size)
             if len(found) == limit and (len(some) > room or asked.limit):
                 if not asked.limit:
-                    raise TooLarge(f"over {limit} attributes in one answer", hint=_NARROWER)
+                    _require_room(limit + 1)
                 self._end(key, asked, _Cursor(composed.event.first, found[-1].attribute["uuid"]))
                 return found
         self._end(key, asked, self._last(reader))
@@ -115,9 +125,8 @@ class Searching:
                 passed -= 1
                 continue
             found.append(composed)
-            size += int(composed.tree["attribute_count"])
-            if size > MISP_ANSWER_ATTRIBUTES_MAX and len(found) > 1:
-                raise TooLarge(f"over {MISP_ANSWER_ATTRIBUTES_MAX} attributes in one answer", hint=_NARROWER)
+            size += int(composed.tree["attribute_count"]) + WEIGHT
+            _require_room(size if len(found) > 1 else 0)
             if len(found) == asked.limit:
                 self._end(key, asked, _Cursor(composed.event.first, ""))
                 return found
