@@ -144,8 +144,18 @@ def test_an_event_that_waits_is_said_to_wait(node: Misp) -> None:
     assert answer["Comity"]["state"] == "waiting"
     assert client.event_exists(new.uuid)
     assert client.get_event(new.uuid)["errors"][0] == 404
+    node.perform("correspondent/source", name="slow", marking={"tlp": "GREEN"})
     (waiting,) = node.perform("inbox/list")["submissions"]
     assert waiting["form"] == "misp"
+    node.perform("inbox/accept", id=waiting["id"], reason="")
+    assert [one.value for one in client.get_event(new.uuid, pythonify=True).attributes] == ["waits.example.net"]
+    second = MISPEvent()
+    second.info = "Is refused"
+    second.add_attribute("domain", "refused.example.net")
+    client.add_event(second)
+    (waiting,) = node.perform("inbox/list")["submissions"]
+    node.perform("inbox/refuse", id=waiting["id"], reason="not ours")
+    assert not client.event_exists(second.uuid)
 
 
 def test_what_others_say_is_not_deleted(node: Misp) -> None:
