@@ -233,3 +233,14 @@ MISP_KEPT_BYTES: Final = 67_108_864  # bytes of answers kept in memory, for serv
 MISP_CURSORS_MAX: Final = 256  # searches whose next page is found without looking at those before
 MISP_BODY_BYTES_MAX: Final = 33_554_432  # bytes of a request: as many as of one submission
 MISP_SIGHTED_MAX: Final = 1_000  # attributes that one sighting by value counts for
+
+NEIGHBOURS_MAX: Final = 64  # neighbours of one office that are told what happens: each is looked after every second
+EVENT_ENTRIES_MAX: Final = 1_000  # entries of one event: a million that come together are a thousand messages
+EVENT_THINGS_MAX: Final = 50  # things shown in one message for people and webhooks, about 20 kB; the rest is counted
+DEADLINE_NEAR_SECONDS: Final = 86_400  # seconds before a deadline that its coming is told: a working day
+OUTBOX_WAITING_MAX: Final = 500  # messages of one neighbour that wait; then no more is looked at, and nothing is lost
+OUTBOX_SENT_KEPT: Final = 200  # messages of one neighbour that were sent and are shown still; the oldest goes
+OUTBOX_DEAD_MAX: Final = 1_000  # messages given up of one neighbour; then it is paused until somebody looks
+OUTBOX_ROUND_MAX: Final = 100  # messages of one neighbour sent before others' turn
+TELLING_SECONDS: Final = 20.0  # seconds for one message: Standard Webhooks recommends 15 to 30
+TELLING_ANSWER_BYTES_MAX: Final = 65_536  # bytes read of an answer: ours is in its status, the rest is for people

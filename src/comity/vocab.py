@@ -70,6 +70,7 @@ class Channel(StrEnum):
     MAIL = "mail"
     WEB = "web"
     FEED = "feed"
+    WEBHOOK = "webhook"
     FILE = "file"  # an export, handed over by a person
 
 

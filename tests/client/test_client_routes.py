@@ -261,6 +261,7 @@ def node_itself(client: Client, node: Node, folder: Path) -> None:
     assert client.refuse(second, "a printer").state == "refused"
     assert len(client.inbox(settled=True)) == 2
 
+    told_of(client, node)
     assert {party.party for party in client.parties()} == {"cert.arcadia.example", "cert.borealia.example"}
     assert client.party("cert.borealia.example").state == "known"
     assert [one.id for one in client.accords()] == [ACCORD]
@@ -272,3 +273,17 @@ def node_itself(client: Client, node: Node, folder: Path) -> None:
     assert proven.party == "cert.arcadia.example"
     assert json.loads((folder / "proof.json").read_bytes())
     assert client.doctor().party == "cert.arcadia.example"
+
+
+def told_of(client: Client, node: Node) -> None:
+    node.perform("neighbour/add", name="hook", kind="webhook", address="https://127.0.0.1:1/x", events=["collected"])
+    assert [one.name for one in client.all_neighbours()] == ["hook"]
+    assert client.neighbour("hook").ceiling == "TLP:CLEAR"
+    tried = client.test("hook")
+    assert (tried.failed, tried.neighbour.waiting) == (1, 0)
+    client.ingest(bundle([indicator("198.51.100.77")]), source="field", tlp="GREEN")
+    assert client.tell("hook").failed == 1
+    (message,) = client.messages("hook", standing="waiting")
+    assert client.message("hook", message.id).attempts == 1
+    assert client.replay("hook", message.id) == 1
+    assert client.enable_neighbour("hook", enabled=False).enabled is False

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from comity.boot import outgoing
 from comity.boot import settings as setting
 from comity.boot.checking import check_beside
 from comity.boot.collecting import collect_rarely
@@ -22,18 +23,20 @@ from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
 from comity.boot.openpgp import OpenPgpKey
-from comity.boot.outgoing import fetching, proxy
+from comity.boot.outgoing import fetching, proxy, telling
 from comity.boot.reading import Readers
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
-from comity.boot.turns import PoliteFetching, PoliteWire, Turns
+from comity.boot.turns import PoliteFetching, PoliteWay, PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
 from comity.http.fetch import Fetcher
 from comity.limits import TRY_SECONDS_MAX
-from comity.node import books, generations, parties, polling, rebuild, sources, views
+from comity.node import books, delivering, generations, neighbours, parties, polling, rebuild, sources, views
 from comity.node.actor import Actor
 from comity.node.catalogues import Catalogues
+from comity.node.delivering import Delivered, Way
 from comity.node.ingest import Source
+from comity.node.neighbours import Neighbour
 from comity.node.node import CARDS, Node
 from comity.node.polling import Polled
 from comity.node.ports import Wire
@@ -59,6 +62,7 @@ class Machine:
         self.turns = Turns()
         self.stop = threading.Event()  # set where this process is to end: polls break off
         self._polled: set[str] = set()  # sources under way; changed in turns only
+        self._told: set[str] = set()  # neighbours under way; the same
         self._serving = serving
         self._asked = threading.local()
         self._directory = KeyDirectory(home / KEYS)
@@ -190,6 +194,31 @@ class Machine:
             )
         finally:
             self._polled.discard(name)
+
+    def told(self, one: Neighbour, *, conditions: bool = True) -> Delivered:
+        """Send what is due to a neighbour, within one's turn. Raises `Conflict` where that is under way."""
+        name = neighbours.key(one)
+        if name in self._told:
+            raise Conflict(f"{one.name!r} is being told", hint="`comity neighbour list` shows its outcome")
+        self._told.add(name)
+        try:
+            way = PoliteWay(lambda: telling(self.home, self.settings, one, self._fetcher, self._manners), self.turns)
+            delivering.look(self._services, one, conditions=conditions)
+            return delivering.deliver(self._services, one, way, self._manners.chance)
+        finally:
+            self._told.discard(name)
+
+    def way(self, one: Neighbour) -> Way:
+        """Return the way to a neighbour for a try; it is made when it is used."""
+        return PoliteWay(lambda: self.bare_way(one), self.turns)
+
+    def bare_way(self, one: Neighbour) -> Way:
+        """Return the same, to be used outside one's turn. Raises what making it does."""
+        return telling(self.home, self.settings, one, self.trier, self._manners)
+
+    def keep_secret(self, name: str, made: str) -> None:
+        """Put a new secret before those that a file of the node's `keys` has."""
+        outgoing.keep_secret(self.home, name, made)
 
     def _rest(self, seconds: float) -> None:
         if self.stop.wait(seconds):

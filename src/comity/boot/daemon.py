@@ -24,6 +24,7 @@ import structlog
 
 from comity.boot import settings as setting
 from comity.boot.compose import Machine, opened
+from comity.boot.couriers import Couriers
 from comity.boot.logs import configure
 from comity.boot.polls import Polls
 from comity.boot.rounds import Rounds
@@ -181,6 +182,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
     pool = ThreadPoolExecutor(PULLERS, "pull")
     polls = Polls(machine, log)
     rounds = Rounds(machine, log)
+    couriers = Couriers(machine, log)
     try:
         while not stop.wait(TICK_SECONDS):
             try:
@@ -195,11 +197,13 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                     _attend(machine, log, pool, name, wire, peers.setdefault(name, _Peer()))
                 polls.attend()
                 rounds.attend()
+                couriers.attend()
             except ComityError as error:
                 log.error("fault", what=error.says())
     finally:
         polls.close()
         rounds.close()
+        couriers.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""The way out of this node: the proxy, the logins it is known by elsewhere, and how each source is fetched.
+"""The way out of this node: the proxy, the logins it is known by, how sources are fetched and neighbours told.
 
 Rules: a login lies in the node's `keys`, readable by its owner alone, and is read when it is used. It is never one of
 the node's own keys, and no message holds a word of it.
@@ -6,22 +6,31 @@ the node's own keys, and no message holds a word of it.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from comity.boot.settings import KEYS, Settings, proxy_of
+from comity.boot.settings import KEYS, Settings, networks, proxy_of
 from comity.errors import Fault, Malformed, NotFound
+from comity.formats.telling import standard
 from comity.http import login as logins
 from comity.http.fetch import Fetcher
 from comity.http.login import LOGIN_BYTES_MAX, NOBODY, Login
 from comity.http.proxy import Proxy
+from comity.http.tls import TlsPolicy
+from comity.node.delivering import Way
 from comity.node.ingest import Source
+from comity.node.neighbours import Kind as NeighbourKind
+from comity.node.neighbours import Neighbour
 from comity.node.polling import Fetching
 from comity.node.sources import Kind
 from comity.transports.caller import Caller, Manners
 from comity.transports.discovery import Asked
 from comity.transports.feeds import FileFeed, MispFeed, UrlFeed
+from comity.transports.posting import Post, Webhook
+from comity.transports.syslog import Syslog
+from comity.transports.syslog import parse as parse_syslog
 from comity.transports.taxii import Taxii
 
 OTHERS: Final = 0o077  # the bits of a mode by which others could read
@@ -30,17 +39,21 @@ OTHERS: Final = 0o077  # the bits of a mode by which others could read
 def login(home: Path, name: str) -> Login:
     """Return a login by the name of its file in `keys`. Raises `NotFound`, `Fault` where others can read it."""
     path = home / KEYS / name
+    return logins.parse(_read(path), str(path))
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file of `keys` holds. Raises `NotFound`, `Fault` where others can read it."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & OTHERS:
             raise Fault(f"{path} can be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")
         with path.open("rb") as file:
-            data = file.read(LOGIN_BYTES_MAX + 1)
+            return file.read(LOGIN_BYTES_MAX + 1)
     except FileNotFoundError as error:
         raise NotFound(f"there is no login {path}", hint="write it there, with mode 0600") from error
     except OSError as error:
         raise Fault(f"{path} cannot be read: {error.strerror}") from error
-    return logins.parse(data, str(path))
 
 
 def proxy(home: Path, settings: Settings) -> Proxy | None:
@@ -51,6 +64,37 @@ def proxy(home: Path, settings: Settings) -> Proxy | None:
     if known and not known.authorization:
         raise Malformed("a proxy is told who asks by `basic` or `bearer` only")
     return proxy_of(settings, known.authorization)
+
+
+def secrets(home: Path, name: str) -> tuple[bytes, ...]:
+    """Return the secrets of a webhook by the name of their file in `keys`. Raises what `login` does."""
+    path = home / KEYS / name
+    return standard.secrets_of(_read(path), str(path))
+
+
+def keep_secret(home: Path, name: str, made: str) -> None:
+    """Put a new secret into a file of `keys`, before the one in use: that one signs, too, until it is renewed again."""
+    path = home / KEYS / name
+    before = _read(path).decode("ascii", "replace").split()[:1] if path.exists() else []
+    beside = path.with_name(f".{name}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write("\n".join([made, *before]) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def telling(home: Path, settings: Settings, one: Neighbour, fetcher: Fetcher, manners: Manners) -> Way:
+    """Return the way to a neighbour. Raises what `login` does, and `Malformed` for its address."""
+    known = login(home, one.login) if one.login else NOBODY
+    tls = TlsPolicy(one.certificate)
+    if one.kind is NeighbourKind.SYSLOG:
+        allow = networks(settings)
+        tls = TlsPolicy(one.certificate, client=known.certificate)
+        return Syslog(parse_syslog(one.address), one.form, one.facility, allow, tls)
+    post = Post(fetcher, manners, known, one.login, tls, one.plain)
+    return Webhook(post, one.address, one.form, secrets(home, one.secret) if one.secret else ())
 
 
 def fetching(home: Path, source: Source, fetcher: Fetcher, manners: Manners) -> Fetching:

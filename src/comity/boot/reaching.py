@@ -26,13 +26,15 @@ from comity.boot.settings import KEYS
 from comity.canon import Instant, PartyId
 from comity.errors import ComityError, Fault, Malformed, Unreachable, Unverified
 from comity.formats.taxii import MEDIA as TAXII_MEDIA
+from comity.formats.telling.message import Message
 from comity.http import login as logins
 from comity.http import url as urls
 from comity.http.exchange import Bounds
 from comity.http.fetch import Fetcher
 from comity.http.tls import PUBLIC, TlsPolicy
 from comity.limits import CERTIFICATE_WARNED_DAYS, CLOCK_SKEW_SECONDS_MAX, HTTP_BODY_BYTES_MAX, TRY_SECONDS_MAX
-from comity.node import parties
+from comity.node import delivering, parties
+from comity.node import neighbours as telling
 from comity.node import sources as registered
 from comity.node.ingest import Source
 from comity.node.ports import Wire
@@ -201,6 +203,21 @@ def _source_answers(machine: Machine, source: Source, manners: Manners) -> str:
     with closing(way.parts(b"")) as parts:
         first = next(parts, None)
     return f"it gives {first.name}; nothing of it was kept" if first is not None else "it answers, and has nothing"
+
+
+def neighbours(machine: Machine, send_test: bool) -> Iterator[Try]:
+    """List every neighbour that is told what happens and is not paused; a test goes to it only if that is wanted."""
+    services = machine.services
+    with services.node.store.read() as unit:
+        known = [one for one in telling.every(unit) if one.enabled]
+    for one in known:
+        made = delivering.test(services, one) if send_test else None
+        yield Try(f"{one.kind} {one.name} of {one.office}", partial(_is_told, machine, one, made))
+
+
+def _is_told(machine: Machine, one: telling.Neighbour, made: Message | None) -> str:
+    way = machine.bare_way(one)
+    return way.reach() if made is None else f"it took a test: {way.send(made)}"
 
 
 # -- clocks ------------------------------------------------------------------------

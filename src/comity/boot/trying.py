@@ -35,6 +35,7 @@ CHECKS: Final = (
     Check("own door", reaching.doors),
     Check("peer", reaching.peers),
     Check("source", reaching.sources),
+    Check("neighbour", reaching.neighbours),
     Check("clock", reaching.clocks),
 )
 """Every kind of neighbour that is tried, in the order in which people are told."""

@@ -13,6 +13,8 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from comity.errors import Unreachable
+from comity.formats.telling.message import Message
+from comity.node.delivering import Way
 from comity.node.polling import Faults, Fetching, Part
 from comity.node.ports import Wire
 from comity.sync import Answer, AnyRequest
@@ -83,6 +85,29 @@ class PoliteWire:
         """Ask while others have their turn."""
         with self._turns.others():
             return self._wire.ask(request)
+
+
+class PoliteWay:
+    """A way to a neighbour on which nobody's turn is kept while it is waited for."""
+
+    def __init__(self, make: Callable[[], Way], turns: Turns) -> None:
+        self._make = make
+        self._turns = turns
+        self._way: Way | None = None
+
+    def send(self, message: Message) -> str:
+        """Send while others have their turn. Raises what making the way does, too."""
+        if self._way is None:
+            self._way = self._make()
+        with self._turns.others():
+            return self._way.send(message)
+
+    def reach(self) -> str:
+        """Try while others have their turn."""
+        if self._way is None:
+            self._way = self._make()
+        with self._turns.others():
+            return self._way.reach()
 
 
 class PoliteFetching:

@@ -295,3 +295,74 @@ class Examined(msgspec.Struct, frozen=True):
     signs: bool = False
     serving: bool = False
     ailments: tuple[Ailment, ...] = ()
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """Who is told what happens at the node: what it may see, and how it does."""
+
+    name: str = ""
+    office: str = ""
+    kind: str = ""
+    form: str = ""
+    address: str = ""
+    to: str = ""
+    ceiling: str = ""
+    events: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    purpose: str = ""
+    login: str = ""
+    signed: bool = False
+    link: str = ""
+    enabled: bool = True
+    waiting: int = 0
+    sent: int = 0
+    dead: int = 0
+    attempt: int = 0
+    success: int = 0
+    due: int = 0
+    failures: int = 0
+    error: str = ""
+    whose: str = ""
+
+
+class Neighbours(msgspec.Struct, frozen=True):
+    """The office's neighbours."""
+
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message to a neighbour: what it is about, and how far it got (waiting, sent, dead)."""
+
+    id: str = ""
+    event: str = ""
+    at: int = 0
+    about: tuple[str, ...] = ()
+    standing: str = ""
+    attempts: int = 0
+    due: int = 0
+    ended: int = 0
+    said: str = ""
+    whose: str = ""
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """Messages to a neighbour, the newest first."""
+
+    messages: tuple[Message, ...] = ()
+
+
+class ToldNow(msgspec.Struct, frozen=True):
+    """What telling a neighbour now did."""
+
+    neighbour: Neighbour = Neighbour()
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    said: str = ""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """How many messages are sent again."""
+
+    messages: int = 0

@@ -217,6 +217,23 @@ class Reading(Caller):
         """Return one submission with its bytes, while it waits."""
         return self._get("/inbox/{id}", neighbours.OpenedSubmission, id=ident)
 
+    def all_neighbours(self) -> tuple[neighbours.Neighbour, ...]:
+        """Return who is told what happens at the node."""
+        return self._get("/neighbours", neighbours.Neighbours).neighbours
+
+    def neighbour(self, name: str) -> neighbours.Neighbour:
+        """Return one of them."""
+        return self._get("/neighbours/{name}", neighbours.Neighbour, name=name)
+
+    def messages(self, neighbour: str, *, standing: str = "") -> tuple[neighbours.Message, ...]:
+        """Return the messages to a neighbour: those that stand so (waiting, sent, dead), or all."""
+        asked = {"standing": standing}
+        return self._get("/neighbours/{name}/messages", neighbours.Messages, asked, name=neighbour).messages
+
+    def message(self, neighbour: str, ident: str) -> neighbours.Message:
+        """Return one of them, and how far it got."""
+        return self._get("/neighbours/{name}/messages/{id}", neighbours.Message, name=neighbour, id=ident)
+
     def parties(self) -> tuple[neighbours.Party, ...]:
         """Return the parties known to the node."""
         return self._get("/parties", neighbours.Parties).parties

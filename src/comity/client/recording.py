@@ -144,6 +144,26 @@ class Recording(Caller):
         """End a list: its address answers nobody any more."""
         return self._delete("/feeds/{name}", records.Feed, key, name=name)
 
+    # -- telling neighbours --------------------------------------------------------------------
+
+    def test(self, neighbour: str, **more: Any) -> neighbours.ToldNow:
+        """Send a neighbour what is marked as a test."""
+        return self._record("/neighbours/{name}/test", neighbours.ToldNow, more, name=neighbour)
+
+    def tell(self, neighbour: str, **more: Any) -> neighbours.ToldNow:
+        """Tell a neighbour now what is new."""
+        return self._record("/neighbours/{name}/send", neighbours.ToldNow, more, name=neighbour)
+
+    def replay(self, neighbour: str, message: str = "", **more: Any) -> int:
+        """Have what was given up sent again, or one message; return how many are."""
+        asked = {"id": message, **more}
+        return self._record("/neighbours/{name}/replay", neighbours.Replayed, asked, name=neighbour).messages
+
+    def enable_neighbour(self, neighbour: str, *, enabled: bool, **more: Any) -> neighbours.Neighbour:
+        """Let a neighbour rest, or tell it again."""
+        asked = {"enabled": enabled, **more}
+        return self._record("/neighbours/{name}/enable", neighbours.Neighbour, asked, name=neighbour)
+
     # -- what correspondents sent -------------------------------------------------------------
 
     def accept(self, submission: str, reason: str = "", **more: Any) -> neighbours.Submission:

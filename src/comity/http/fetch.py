@@ -97,12 +97,14 @@ class Fetcher:
         url: str,
         bounds: Bounds,
         *,
+        method: str = "GET",
         headers: Mapping[str, str] = _NO_HEADERS,
+        body: bytes = b"",
         tls: TlsPolicy = PUBLIC,
         plain: bool = False,
     ) -> Iterator[Incoming]:
-        """Send a GET and give the answer's head; its body is read as it comes. Raises what `request` does."""
-        with self._streamed("GET", url, headers, b"", tls, plain, bounds) as answer:
+        """Send a request and give the answer's head; its body is read as it comes. Raises what `request` does."""
+        with self._streamed(method, url, headers, body, tls, plain, bounds) as answer:
             yield answer
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from comity import canon
 from comity.errors import NotFound
-from comity.node import credentials, parties, proofs, rebuild, rules, sources, submissions, witness
+from comity.node import credentials, neighbours, outbox, parties, proofs, rebuild, rules, sources, submissions, witness
 from comity.node.accords import Accords
 from comity.node.node import Node
 from comity.node.ports import Log, LogState, Unit
@@ -38,6 +38,8 @@ def examine(node: Node, accords: Accords, *, deep: bool = False) -> list[Ailment
         found += _accords(node, accords, unit)
         found += [Ailment(False, what, advice) for what, advice in sources.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in rules.troubles(unit)]
+        found += [Ailment(False, what, advice) for what, advice in neighbours.troubles(unit)]
+        found += [Ailment(False, what, advice) for what, advice in outbox.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in submissions.troubles(node, unit)]
         found += [Ailment(False, what, advice) for what, advice in credentials.troubles(node, unit)]
         found += _quarantine(unit)

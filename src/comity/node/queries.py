@@ -239,7 +239,7 @@ class Queries:
         header = self._node.header(unit.entries.header(header_id))
         standing = msgspec.json.decode(unit.entries.standing(standing_id), type=Standing)
         # A retracted statement still shows, as retracted: who acted on it must learn that.
-        readable = judged is None or bool(judged.released) or _only_retracted(judged.decisions)
+        readable = judged is None or bool(judged.released) or only_retracted(judged.decisions)
         readable = readable and header.kind != INTEL_EVIDENCE  # its office reads it with a reason (`evidence`)
         author, office = _author(log, header)
         lapses = (judged.lapses or 0) if judged else 0
@@ -487,7 +487,7 @@ def _author(log: Log, header: Header) -> tuple[str, str]:
     return log.party, header.office
 
 
-def _only_retracted(decisions: Sequence[object]) -> bool:
+def only_retracted(decisions: Sequence[object]) -> bool:
     """Say whether retraction is the only ground that keeps a statement from its reader."""
     for decision in decisions:
         if isinstance(decision, Release):

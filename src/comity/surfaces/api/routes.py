@@ -34,6 +34,7 @@ from comity.surfaces.cli.verbs import (
     inbox,
     intel,
     interest,
+    neighbour,
     node,
     party,
     release,
@@ -227,6 +228,20 @@ _NODE: Final = (
     _get("/parties/{party}", "getParty", "One of them, as its card describes it.", party.SHOW),
     _get("/accords", "listAccords", "Accords of which a text is held.", accord.LIST),
     _get("/accords/{name}", "getAccord", "Where one stands, as this node knows it.", accord.SHOW),
+    _get("/neighbours", "listNeighbours", "Who is told what happens, and how that goes.", neighbour.LIST),
+    _get(
+        "/neighbours/{name}/messages",
+        "listMessages",
+        "Messages, and how far each got.",
+        neighbour.MESSAGES,
+        shapes.MessagesQuery,
+    ),
+    _get("/neighbours/{name}/messages/{id}", "getMessage", "One message of a neighbour.", neighbour.MESSAGE),
+    _get("/neighbours/{name}", "getNeighbour", "One of them: what it may see, and how it does.", neighbour.SHOW),
+    _post("/neighbours/{name}/test", "testNeighbour", "Send it what is marked as a test.", neighbour.TEST),
+    _post("/neighbours/{name}/send", "tellNeighbour", "Tell it now what is new.", neighbour.SEND),
+    _post("/neighbours/{name}/enable", "enableNeighbour", "Let it rest, or go on.", neighbour.ENABLE),
+    _post("/neighbours/{name}/replay", "replay", "Send again what was given up, or one message.", neighbour.REPLAY),
     _get("/log", "listLogs", "The logs that this node writes or follows.", node.LOGS),
     _get("/log/checkpoint", "getCheckpoint", "A log's newest signed checkpoint.", node.CHECKPOINT, shapes.OriginQuery),
     _get("/log/receipts", "listReceipts", "Who has witnessed this party's logs, up to where.", node.RECEIPTS),
@@ -247,6 +262,7 @@ UNROUTED: Final[Mapping[str, str]] = MappingProxyType(
         ("node/sync", "node/verify", "node/fork", "node/renew", "node/rebuild", "node/neighbours"), _MACHINE
     )
     | dict.fromkeys(("source/add", "source/remove"), "says what this machine fetches, and with which of its logins")
+    | dict.fromkeys(("neighbour/add", "neighbour/renew", "neighbour/remove"), _REGISTER)
     | dict.fromkeys(("token/create", "token/list", "token/revoke"), _REGISTER)
     | dict.fromkeys(("taxii/collections", "taxii/offer"), _REGISTER)
     | {verb.name: _REGISTER for verb in vars(correspondent).values() if isinstance(verb, Verb) and verb.signs}

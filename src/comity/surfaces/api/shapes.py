@@ -175,6 +175,12 @@ class InboxQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settled: bool = False
 
 
+class MessagesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages to a neighbour: those that wait, were sent or given up, or all."""
+
+    standing: str = ""
+
+
 class OriginQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A log by its origin."""
 

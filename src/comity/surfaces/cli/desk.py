@@ -16,8 +16,10 @@ from comity.canon import Instant, PartyId
 from comity.errors import Misuse
 from comity.node.actor import Actor
 from comity.node.catalogues import Catalogues
+from comity.node.delivering import Delivered, Way
 from comity.node.importing import Readers
 from comity.node.ingest import Source
+from comity.node.neighbours import Neighbour
 from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
 from comity.node.services import Services
@@ -107,6 +109,15 @@ class Desk(Protocol):
 
     def poll(self, actor: Actor, source: Source, *, dry: bool = False) -> Polled:
         """Fetch what is new of a source and keep it; with `dry` only tell. Raises `Conflict` if that is under way."""
+
+    def told(self, one: Neighbour) -> Delivered:
+        """Look what is new for a neighbour and send what is due. Raises `Conflict` if that is under way."""
+
+    def way(self, one: Neighbour) -> Way:
+        """Return the way to a neighbour for a try, which waits less than work does."""
+
+    def keep_secret(self, name: str, made: str) -> None:
+        """Put a new secret before those that a file of the node's keys has."""
 
     def tried(self, *, send_test: bool) -> list[Tried]:
         """Try every connection to neighbours; `send_test` sends what is marked as a test, and is taken for none."""

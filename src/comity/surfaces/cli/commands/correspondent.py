@@ -18,7 +18,7 @@ from comity.surfaces.cli.verbs import Nothing
 from comity.surfaces.cli.verbs import correspondent as verbs
 
 CERTIFICATE_BYTES_MAX: Final = 262_144
-CHANNELS: Final = click.Choice(["taxii", "misp", "mail", "web", "feed"])
+CHANNELS: Final = click.Choice(["taxii", "misp", "mail", "web", "feed", "webhook"])
 _AT: Final = "comity.surfaces.cli.commands.correspondent:"
 _LOGINS: Final = "comity.surfaces.cli.commands.login:login"
 COMMANDS: Final = {

@@ -35,6 +35,7 @@ SUBJECTS: Final = (
     "token",
     "feed",
     "taxii",
+    "neighbour",
 )
 
 

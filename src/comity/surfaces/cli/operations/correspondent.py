@@ -17,7 +17,7 @@ from comity.vocab import Channel, Tlp
 
 OWED_SHOWN: Final = 50  # of each channel
 CARRIED: Final = frozenset(
-    {Channel.TAXII, Channel.MISP, Channel.FEED, Channel.FILE}
+    {Channel.TAXII, Channel.MISP, Channel.FEED, Channel.FILE, Channel.WEBHOOK}
 )  # the others are kept for when a surface speaks them
 GUARDED: Final = frozenset({Channel.TAXII, Channel.MISP})  # channels at which a credential is asked for
 
