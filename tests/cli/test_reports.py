@@ -112,3 +112,48 @@ def test_a_layer_counts_who_names_a_technique(ready: Party, tmp_path: Path) -> N
     layer = json.loads((tmp_path / "layer.json").read_bytes())
     (found,) = layer["techniques"]
     assert (found["techniqueID"], found["score"], found["comment"]) == ("T1566.001", 2, "Spearphishing Attachment")
+
+
+def test_a_layer_of_disarm_has_its_behaviours_alone_and_the_page_says_what_is_sealed(
+    ready: Party, tmp_path: Path
+) -> None:
+    by_number = [{"source_name": "DISARM", "external_id": "T0049"}]
+    behaviour = thing("attack-pattern", 1, name="Flood Information Space", external_references=by_number)
+    by_tag = thing(
+        "attack-pattern", 2, name="Create Inauthentic Websites", labels=['misp-galaxy:disarm-techniques="…"'],
+        external_references=[{"source_name": "mitre-attack", "external_id": "T0013"}],
+    )  # fmt: skip
+    of_attack = thing(
+        "attack-pattern", 3, name="Domains",
+        external_references=[{"source_name": "mitre-attack", "external_id": "T1583.001"}],
+    )  # fmt: skip
+    account = {
+        "type": "user-account", "spec_version": "2.1", "id": f"user-account--{uuid.uuid4()}",
+        "account_login": "harbour_watch_77",
+    }  # fmt: skip
+    named = [one["id"] for one in (behaviour, by_tag, of_attack, account)]
+    tells = thing("report", 9, name="Harbour Lights", published="2026-11-20T08:00:00Z", object_refs=named)
+    objects = [behaviour, by_tag, of_attack, account, tells]
+    path = tmp_path / "campaign.json"
+    path.write_text(json.dumps({"type": "bundle", "id": f"bundle--{uuid.uuid4()}", "objects": objects}))
+    ready("ingest", path, "--source", "campaign", "--tlp", "GREEN")
+    layers = {}
+    for form in ("disarm-navigator", "navigator"):
+        out = tmp_path / f"{form}.json"
+        ready("export", "--to", TO, "--source", "campaign", "--format", form, "--out", out)
+        layers[form] = json.loads(out.read_bytes())
+    assert [one["techniqueID"] for one in layers["navigator"]["techniques"]] == ["T1583.001"]
+    layer = layers["disarm-navigator"]
+    assert [(one["techniqueID"], one["score"]) for one in layer["techniques"]] == [("T0013", 2), ("T0049", 2)]
+    assert (layer["domain"], layer["versions"]["layer"]) == ("DISARM", "4.4")
+    for form in ("html-report", "atom-reports"):
+        ready(
+            "export", "--to", TO, "--source", "campaign", "--type", "report", "--format", form, "--out", tmp_path / form
+        )
+        text = (tmp_path / form).read_text()
+        assert "It names an account of a person, sealed where it came in" in text
+        assert account["id"] not in text and "harbour_watch" not in text
+    page = (tmp_path / "html-report").read_text()
+    assert page.index("Techniques (ATT&amp;CK)") < page.index("T1583.001") < page.index("Behaviours (DISARM)")
+    assert page.index("Behaviours (DISARM)") < min(page.index("T0013"), page.index("T0049"))
+    assert "names an account of a person: sealed" in ready("show", tells["id"]).out

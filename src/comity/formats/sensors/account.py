@@ -14,6 +14,7 @@ from comity.canon import Instant
 from comity.errors import Malformed
 from comity.formats import defang, fields
 from comity.formats.stix import observe
+from comity.formats.stix.personal import ACCOUNT
 from comity.limits import REPORT_TEXT_CHARS_MAX, REPORT_VALUES_MAX
 from comity.vocab import Tlp
 
@@ -45,8 +46,9 @@ class Named(NamedTuple):
     kind: str  # of STIX
     name: str
     text: str
-    ident: str = ""  # a CVE, an ATT&CK technique: what others know it by
+    ident: str = ""  # a CVE, a technique of ATT&CK or DISARM: what others know it by
     links: tuple[tuple[str, str], ...] = ()  # (what, address)
+    disarm: bool = False  # the technique is DISARM's, whose numbers look like those of ATT&CK
 
 
 class Account(NamedTuple):
@@ -69,6 +71,12 @@ class Account(NamedTuple):
     notes: tuple[str, ...]
     links: tuple[tuple[str, str], ...]  # (what, address)
     words: tuple[str, ...]  # its types and labels
+    sealed: int = 0  # accounts of persons that it names
+
+    def says_sealed(self) -> str:
+        """Return what is said of accounts that a report names: who reads it is to know that they are not here."""
+        number = "an account of a person" if self.sealed == 1 else f"{self.sealed} accounts of persons"
+        return f"It names {number}, sealed where it came in: nobody is given that." if self.sealed else ""
 
 
 def account(
@@ -96,6 +104,7 @@ def account(
         notes=tuple(filter(None, (_note(each) for each in parts))),
         links=tuple(_links(tree)),
         words=tuple(dict.fromkeys([*_words(tree, "report_types"), *_words(tree, "labels")])),
+        sealed=sum(1 for ref in set(_words(tree, "object_refs")) if ref.startswith(f"{ACCOUNT}--")),
     )
 
 
@@ -124,7 +133,9 @@ def named_as(tree: Tree) -> Named:
     held = external if isinstance(external, list) else []
     known = [_text(each, "external_id") for each in held if isinstance(each, dict)] + [name]
     ident = next((each for each in known if pattern.fullmatch(each)), "")
-    return Named(_text(tree, "type"), name or _text(tree, "id"), _text(tree, "description"), ident, links)
+    of_disarm = any(_text(each, "source_name").casefold() == "disarm" for each in held if isinstance(each, dict))
+    of_disarm = of_disarm or any(label.startswith("misp-galaxy:disarm-") for label in _words(tree, "labels"))
+    return Named(_text(tree, "type"), name or _text(tree, "id"), _text(tree, "description"), ident, links, of_disarm)
 
 
 def _note(tree: Tree) -> str:

@@ -102,6 +102,7 @@ def _of_account(one: Account) -> Entry:
     named = [*one.who, *one.vulnerabilities, *one.techniques]
     parts += ["\n".join(f"{each.ident or each.kind}: {each.name}" for each in named)] if named else []
     parts += ["\n".join(f"{each.kind}: {each.shown}" for each in one.values)] if one.values else []
+    parts += [one.says_sealed()]
     parts += [defang.text(note) for note in one.notes]
     link = one.links[0][1] if one.links else ""
     text = "\n\n".join(part for part in parts if part)

@@ -1,7 +1,7 @@
-"""ATT&CK Navigator: a layer of techniques with counts (layer format 4.5).
+"""ATT&CK Navigator, and DISARM's: a layer of techniques with counts (layer format 4.5; DISARM's Navigator reads 4.4).
 
-Rules: a technique's score is its count; the scale ends at the highest. The layer has no ATT&CK version of its own, so
-that the Navigator takes its current one. It is written at once: ATT&CK has fewer than 1,000 techniques.
+Rules: a technique's score is its count; the scale ends at the highest. A layer for ATT&CK has no version of it, so that
+the Navigator takes its current one. It is written at once: either framework has fewer than 1,000 techniques.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import msgspec
 
 from comity.formats.sensors.item import About, Skipped, moment, one_line
 
-LAYER: Final = "4.5"
-NAVIGATOR_MIN: Final = "4.9.0"
+DISARM: Final = "DISARM"  # the domain of DISARM's Navigator, which was made of 4.8.2 of the other
+_VERSIONS: Final = {"navigator": "4.9.0", "layer": "4.5"}
+_DISARM_VERSIONS: Final = {"attack": "1", "navigator": "4.8.2", "layer": "4.4"}
 _TECHNIQUE: Final = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?").fullmatch
 _COLOURS: Final = ("#ffffff", "#66b1ff")
-Domain = Literal["enterprise-attack", "mobile-attack", "ics-attack"]
+Domain = Literal["enterprise-attack", "mobile-attack", "ics-attack", "DISARM"]
 
 
 class Technique(NamedTuple):
@@ -43,7 +44,7 @@ def layer(
         comments.setdefault(technique.ident, one_line(technique.comment))
     tree = {
         "name": one_line(about.title) or "Techniques",
-        "versions": {"navigator": NAVIGATOR_MIN, "layer": LAYER},
+        "versions": _DISARM_VERSIONS if domain == DISARM else _VERSIONS,
         "domain": domain,
         "description": f"TLP:{one_line(about.tlp)} from {one_line(about.node)}, {moment(about.at)}",
         "sorting": 3,

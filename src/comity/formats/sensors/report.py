@@ -126,8 +126,11 @@ def _article(one: Account) -> Iterator[str]:
     yield from _paragraphs(one.text)
     yield from _list("Who and what", one.who, _WHO)
     yield from _list("Vulnerabilities", one.vulnerabilities, {})
-    yield from _list("Techniques (ATT&CK)", one.techniques, {})
+    yield from _list("Techniques (ATT&CK)", (each for each in one.techniques if not each.disarm), {})
+    yield from _list("Behaviours (DISARM)", (each for each in one.techniques if each.disarm), {})
     yield from _values(one)
+    if one.sealed:
+        yield f'<p class="meta">{_safe(one.says_sealed())}</p>\n'
     if one.notes:
         yield "<h3>Notes</h3>\n"
         for note in one.notes:

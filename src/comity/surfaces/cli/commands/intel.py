@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,6 +19,7 @@ from comity.surfaces.cli.verbs import MarkingSaid, Nothing
 from comity.surfaces.cli.verbs import intel as verbs
 
 OPINIONS: Final = ("strongly-disagree", "disagree", "neutral", "agree", "strongly-agree")  # STIX 2.1 §10.19
+ACCOUNTS: Final = re.compile("user-account--[0-9a-f-]{36}")
 NOT_FOUND: Final = 1  # exit code: the question was understood, and nothing is known
 LOOKUP_BATCH: Final = 10_000  # values asked in one call
 LINE_BYTES_MAX: Final = 65_536  # bytes of a line of standard input; what is longer holds no value, and is cut
@@ -172,6 +174,10 @@ def _show_lines(session: Session, found: verbs.Shown) -> Iterator[str]:
         yield from _object_lines(session, version.object, "")
         yield "  its producer's own words:"
         yield from (f"    {line}" for line in version.text.splitlines())
+        accounts = len(set(ACCOUNTS.findall(version.text)))
+        if accounts:
+            what = "an account of a person" if accounts == 1 else f"{accounts} accounts of persons"
+            yield f"  names {what}: sealed where it came in, and shown to nobody (`comity evidence`)"
     yield from _remark_lines(session, found.remarks, found.contradictions)
 
 

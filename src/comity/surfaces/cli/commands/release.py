@@ -87,7 +87,8 @@ def share(
 
 def _share_lines(session: Session, done: verbs.Shared, *, dry_run: bool) -> Iterator[str]:
     if dry_run:
-        yield f"Of {done.chosen} objects, {done.withheld} could go to nobody in {done.accord}. Nothing was stated."
+        going, left = done.chosen - done.withheld, f", {done.withheld} to nobody" if done.withheld else ""
+        yield f"Nothing was stated. Of {done.chosen} objects, {going} could go to somebody in {done.accord}{left}."
         for planned in done.planned:
             yield f"{planned.objects} objects, {planned.marking}:"
             for decision in planned.decisions:
@@ -111,7 +112,8 @@ def _ground_lines(done: verbs.Shared) -> Iterator[str]:
 
 def _warning_lines(done: verbs.Shared) -> Iterator[str]:
     if done.flagged:
-        yield f"{done.flagged} objects have values on warning lists, which are likely false positives:"
+        objects = "1 object has" if done.flagged == 1 else f"{done.flagged} objects have"
+        yield f"{objects} values on warning lists, which are likely false positives:"
         yield from (f"  {count}: {name}" for name, count in sorted(done.flagged_by.items(), key=lambda item: -item[1]))
     if done.warnings:
         yield f"{done.warnings}."

@@ -138,6 +138,12 @@ def _layer(task: Task) -> Iterator[bytes]:
     return papers.layer(task)
 
 
+def _disarm_layer(task: Task) -> Iterator[bytes]:
+    from comity.surfaces.cli.operations import papers
+
+    return papers.layer(task, disarm=True)
+
+
 _WHOLE: Final = (
     Whole(STIX, "STIX 2.1 bundle", "application/stix+json;version=2.1", ".json", _stix),
     Whole("misp", "one MISP event", "application/json", ".json", _misp),
@@ -145,6 +151,13 @@ _WHOLE: Final = (
     Whole("atom-reports", "Atom feed of reports and vulnerabilities", "application/atom+xml", ".atom", _atom),
     Whole(
         "navigator", "ATT&CK Navigator layer: how often each technique is named", "application/json", ".json", _layer
+    ),
+    Whole(
+        "disarm-navigator",
+        "DISARM Navigator layer: how often each behaviour is named",
+        "application/json",
+        ".json",
+        _disarm_layer,
     ),
 )
 WHOLE: Final[Mapping[str, Whole]] = MappingProxyType({form.name: form for form in _WHOLE})
@@ -171,7 +184,7 @@ _TREES: Final[tuple[Tree, ...]] = (
 TREES: Final[Mapping[str, Tree]] = MappingProxyType({form.name: form for form in _TREES})
 CARRYING: Final[frozenset[str]] = frozenset({"misp"})  # forms that have a place for attachments
 NAMING: Final = frozenset(
-    {"misp-feed", "csaf", "html-report", "atom-reports", "navigator"}
+    {"misp-feed", "csaf", "html-report", "atom-reports", "navigator", "disarm-navigator"}
 )  # take with an object what it names
 _PLAIN_MEDIA: Final = "text/plain; charset=utf-8"
 

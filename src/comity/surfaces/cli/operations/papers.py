@@ -1,4 +1,4 @@
-"""Forms that people read: reports as a page and as a feed, techniques as a layer of the ATT&CK Navigator.
+"""Forms that people read: reports as a page and as a feed, techniques as a layer of the ATT&CK or DISARM Navigator.
 
 Rules: what may go was decided before, and what a report names is shown only where it may go itself. A file bears the
 strictest label of what stands in it.
@@ -36,8 +36,11 @@ def feed(task: Task) -> Iterator[bytes]:
     return atom.of_accounts(accounts, _labelled(task.about, accounts))
 
 
-def layer(task: Task) -> Iterator[bytes]:
-    """Yield a layer: a technique counts once for itself, and once for each report or relationship that names it."""
+def layer(task: Task, *, disarm: bool = False) -> Iterator[bytes]:
+    """Yield a layer of ATT&CK or of DISARM.
+
+    A technique counts once for itself, and once for each report or relationship that names it.
+    """
     services = task.desk.services
     techniques: dict[str, tuple[str, str]] = {}
     naming: list[int] = []
@@ -45,10 +48,11 @@ def layer(task: Task) -> Iterator[bytes]:
         kind = ident.partition("--")[0]
         if kind == "attack-pattern":
             found = named_as(_DECODE(services.queries.body(task.unit, at)))
-            if TECHNIQUE.fullmatch(found.ident):
+            if TECHNIQUE.fullmatch(found.ident) and found.disarm is disarm:
                 techniques[ident] = (found.ident, found.name)
             else:
-                task.sifted.left["no technique of ATT&CK by its references"] += 1
+                framework = "DISARM" if disarm else "ATT&CK"
+                task.sifted.left[f"no technique of {framework} by its references"] += 1
         elif kind in _NAMING:
             naming.append(at)
     times = Counter(techniques.keys())
@@ -56,7 +60,7 @@ def layer(task: Task) -> Iterator[bytes]:
         tree = _DECODE(services.queries.body(task.unit, at))
         times.update(ref for ref in {*reports.refs(tree), str(tree.get("target_ref"))} if ref in techniques)
     counted = (navigator.Technique(techniques[ident][0], count, techniques[ident][1]) for ident, count in times.items())
-    return navigator.layer(counted, task.about, task.skipped)
+    return navigator.layer(counted, task.about, task.skipped, navigator.DISARM if disarm else "enterprise-attack")
 
 
 def _accounts(task: Task) -> list[Account]:
