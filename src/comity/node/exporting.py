@@ -6,8 +6,9 @@ the home log before the first byte is handed out. What is withheld is counted wi
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -22,9 +23,9 @@ from comity.formats.stix import check
 from comity.formats.stix.report import Refusal
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Unit, place
+from comity.node.ports import Unit, place, position
 from comity.node.queries import Queries, Stated
-from comity.node.releases import Class, Judged, Releases, briefs
+from comity.node.releases import Class, Judged, Releases, class_runs
 from comity.policy import Audience, Withholding
 from comity.statement import INTEL_ATTACHMENT, INTEL_OBJECT, INTEL_PART, INTEL_SIGHTING
 from comity.vocab import Tlp
@@ -37,7 +38,7 @@ class Exported:
     """What an export decided: positions that go, and the grounds of what does not."""
 
     audience: Audience
-    places: list[int] = field(default_factory=list)
+    places: MutableSequence[int] = field(default_factory=lambda: array("q"))
     withheld: int = 0
     grounds: dict[str, int] = field(default_factory=dict)
     labels: set[Tlp] = field(default_factory=set)  # of what goes
@@ -46,15 +47,14 @@ class Exported:
 def decide_export(node: Node, releases: Releases, actor: Actor, places: Sequence[int], audience: Audience) -> Exported:
     """Decide for every place, put the decisions on the home log, and return what may go."""
     done = Exported(audience)
-    logs: dict[int, dict[Class, list[int]]] = {}
+    logs: dict[int, dict[Class, array[int]]] = {}
     with node.store.read() as unit:
-        for brief in briefs(unit, places):
-            log_id, index = place(brief.position)
-            logs.setdefault(log_id, {}).setdefault(Class(brief.header_id, brief.standing_id), []).append(index)
+        for run in class_runs(unit, places):
+            logs.setdefault(run.log_id, {}).setdefault(run.which, array("q")).extend(range(run.start, run.end))
     with node.writing() as unit:
         for log_id, classes in logs.items():
             log = unit.logs.get(log_id)
-            decided: list[tuple[Class, Judged, list[int]]] = []
+            decided: list[tuple[Class, Judged, Sequence[int]]] = []
             for which, indexes in classes.items():
                 judged = releases.for_audience(unit, log, which, audience)
                 decided.append((which, judged, indexes))
@@ -78,7 +78,7 @@ def label_of(node: Node, unit: Unit, which: Class) -> Tlp:
 
 def _count(done: Exported, judged: Judged, log_id: int, indexes: Sequence[int]) -> None:
     if judged.released:
-        done.places += [log_id << 40 | index for index in indexes]
+        done.places.extend([position(log_id, index) for index in indexes])
         return
     done.withheld += len(indexes)
     for decision in judged.decisions:

@@ -2,13 +2,15 @@
 
 Rules: whether an object may go is decided before (`exporting`); here only what is of no use, or of harm, to a sensor is
 left out, and each is counted under its reason. A value is acted on alone, so only indicators count whose pattern is
-that value or one of several, never a part of a combination; what was merely seen is no indicator.
+that value or one of several, never a part of a combination; what was merely seen is no indicator. A million pass here:
+entries are read in runs and by class, read for their leads elsewhere (`leads.Reader`), and only a value that several
+entries say is remembered.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -17,23 +19,24 @@ import msgspec
 from comity.acts import Standing, narrowed
 from comity.areas import intel
 from comity.canon import Instant
-from comity.errors import Malformed
-from comity.formats import observables
-from comity.formats.observables import Observable
 from comity.formats.sensors.item import Item
-from comity.formats.stix import observe
+from comity.formats.stix import leads
+from comity.formats.stix.leads import Lead
 from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
-from comity.node.scoring import Asked, Worth
+from comity.node.queries import Ident
+from comity.node.releases import Class
+from comity.node.scoring import Asked, Judge, Worth
 from comity.node.spans import runs
 from comity.statement import Header, Marking
 from comity.vocab import Held
 
-READ_AT_ONCE: Final = 512  # entries read together
+READ_AT_ONCE: Final = 1_024  # entries read together
+CLASSES_APART: Final = 4  # classes in one run of entries that are read class by class; more are read entry by entry
 _SECOND: Final = 1_000_000  # microseconds
-_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _STANDING: Final = msgspec.json.Decoder(Standing).decode
 _UNTOUCHED: Final = b"{}"
+_INDICATOR: Final = intel.type_code("indicator")
 
 
 class Sieve(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -59,18 +62,36 @@ class Sifted:
     tell: Given | None = None
 
 
-class _Worth(NamedTuple):
-    """A value to be weighed, and what is given of it."""
+class _Said(NamedTuple):
+    """What entries of one class have in common."""
 
-    asked: Asked
-    item: Item
-    at: int  # position of the entry that says it
+    tlp: str
+    source: str
+    created: Instant
+    relayed: bool
+    which: Ident
 
 
-Judge = Callable[[Unit, Sequence[Asked]], Sequence[Worth]]
-"""Says of values what they are worth now, and whether they have faded (`scoring.judge`)."""
-Warned = Callable[[Observable], bool]
-"""Says whether a warning list has a value."""
+class _Fit(NamedTuple):
+    """An entry that may give leads."""
+
+    at: int  # its position
+    object: int  # its number
+    versions: bool  # whether other versions of the object are held
+    said: _Said
+    confidence: int | None
+    until: Instant | None
+    modified: int  # seconds
+
+
+class _Batch(NamedTuple):
+    """Entries that may give leads, the newest first, with their bytes beside them."""
+
+    fit: list[_Fit]
+    bodies: list[bytes]
+
+
+ALONE: Final = leads.reader()  # no warning list is asked
 
 
 def items(
@@ -81,60 +102,162 @@ def items(
     done: Sifted,
     *,
     at: Instant,
-    warned: Warned | None = None,
+    read: leads.Reader = ALONE,
     judge: Judge | None = None,
 ) -> Iterator[Item]:
     """Yield the values of released objects, the newest objects first, each value once.
 
     Without a judge a value is worth what its producer says, whatever its age.
     """
-    seen: set[bytes] = set()
-    logs: dict[int, list[int]] = {}
-    for each in places:
-        log_id, index = place(each)
-        logs.setdefault(log_id, []).append(index)
-    for log_id in sorted(logs, reverse=True):
-        for start, end in reversed(runs(logs[log_id])):
-            for first in range(end, start, -READ_AT_ONCE):
-                begin = max(start, first - READ_AT_ONCE)
-                rows = {row[0]: row for row in _rows(unit, log_id, begin, first)}
-                older = _superseded(node, unit, list(rows.values()))
-                found: list[_Worth] = []
-                for entry in reversed(unit.entries.read(log_id, begin, first)):
-                    row = rows.get(entry.position)
-                    if row is None or entry.body is None or entry.position in older:
-                        done.left["superseded" if entry.position in older else "no object"] += 1
-                        continue
-                    found += _of_entry(node, entry, row, sieve, done, seen, at, warned)
-                for one in _weighed(unit, found, sieve, done, seen, judge):
-                    if done.tell is not None:
-                        done.tell(one.asked.key, one.at, one.item)
-                    yield one.item
+    under_way: deque[_Batch] = deque()
+
+    def bodies() -> Iterator[list[bytes]]:
+        for batch in _batches(node, unit, places, done, at):
+            under_way.append(batch)
+            yield batch.bodies
+
+    sifting = _Sifting(unit, sieve, done, judge)
+    for told in read(bodies()):
+        yield from sifting.sift(under_way.popleft(), told)
 
 
-def _weighed(
-    unit: Unit, found: Sequence[_Worth], sieve: Sieve, done: Sifted, seen: set[bytes], judge: Judge | None
-) -> Iterator[_Worth]:
-    """Yield what is worth enough; a value that one object is too weak for may come again with another."""
-    told = judge(unit, [one.asked for one in found]) if judge is not None and found else None
-    for number, one in enumerate(found):
-        worth = told[number] if told is not None else (one.item.confidence, False)
+class _Sifting:
+    """Takes from leads what is of no use to a sensor."""
+
+    def __init__(self, unit: Unit, sieve: Sieve, done: Sifted, judge: Judge | None) -> None:
+        self._unit = unit
+        self._sieve = sieve
+        self._done = done
+        self._judge = judge
+        self._given: set[bytes] = set()  # of the values given those that other entries say too
+
+    def sift(self, batch: _Batch, told: Sequence[Lead]) -> Iterator[Item]:
+        """Yield what is given of a batch."""
+        kinds, left, warned = self._sieve.kinds, self._done.left, self._sieve.warned
+        given, tell = self._given, self._done.tell
+        worths = self._worths(batch, told)
+        for fit, lead in zip(batch.fit, told, strict=True):
+            if lead.note:
+                left[lead.note] += 1
+            for key, kind, value, on_list in lead.values:
+                if kinds and kind not in kinds:
+                    left["kind not asked for"] += 1
+                    continue
+                worth = next(worths)
+                if key in given:
+                    left["given already"] += 1
+                elif on_list and not warned:
+                    left["on a warning list"] += 1
+                elif reason := self._reason(worth):
+                    left[reason] += 1
+                else:
+                    if worth is None or not worth.alone:
+                        given.add(key)
+                    self._done.given += 1
+                    item = _item(kind, value, lead, fit)
+                    if tell is not None:
+                        tell(key, fit.at, item)
+                    yield item
+
+    def _worths(self, batch: _Batch, told: Sequence[Lead]) -> Iterator[Worth | None]:
+        """Yield what each value of the kinds asked for is worth, in their order."""
+        kinds, judge = self._sieve.kinds, self._judge
+        if judge is None:
+            for fit, lead in zip(batch.fit, told, strict=True):
+                for _, kind, _, _ in lead.values:
+                    if not kinds or kind in kinds:
+                        yield Worth(fit.confidence, faded=False, alone=False)
+            return
+        asked = [
+            Asked(kind, key, fit.said.which, fit.object, fit.versions, fit.confidence, fit.modified)
+            for fit, lead in zip(batch.fit, told, strict=True)
+            for key, kind, _, _ in lead.values
+            if not kinds or kind in kinds
+        ]
+        yield from judge(self._unit, asked) if asked else ()
+
+    def _reason(self, worth: Worth | None) -> str:
+        """Return why a value of such a worth is left out; empty where it is given."""
         if worth is None:  # its author says something newer by another way, which does not go to this audience
-            done.left["superseded"] += 1
-            seen.discard(one.asked.key)
-            continue
-        score, faded = worth
-        reason = "faded" if faded and not sieve.faded else ""
-        if score is None:
-            reason = reason or ("" if sieve.unsure else "without a confidence")
-        elif score < sieve.confidence:
-            reason = reason or "confidence too low"
-        if reason:
-            done.left[reason] += 1
-            seen.discard(one.asked.key)
-            continue
-        done.given += 1
-        yield one
+            return "superseded"
+        if worth.faded and not self._sieve.faded:
+            return "faded"
+        if worth.score is None:
+            return "" if self._sieve.unsure else "without a confidence"
+        return "confidence too low" if worth.score < self._sieve.confidence else ""
+
+
+# -- entries --------------------------------------------------------------------------------
+
+
+def _batches(node: Node, unit: Unit, places: Sequence[int], done: Sifted, at: Instant) -> Iterator[_Batch]:
+    """Yield what may give leads, the newest first; count what may not."""
+    for start, end in reversed(runs(places)):
+        log_id, first = place(start)
+        stop = first + end - start
+        for last in range(stop, first, -READ_AT_ONCE):
+            batch = _batch(node, unit, log_id, max(first, last - READ_AT_ONCE), last, done, at)
+            if batch.fit:
+                yield batch
+
+
+def _batch(node: Node, unit: Unit, log_id: int, start: int, end: int, done: Sifted, at: Instant) -> _Batch:
+    rows = _rows(unit, log_id, start, end)
+    numbers = [intel.object_number(row[1]) for row in rows]
+    versions = _versions(unit, numbers)
+    older = _superseded(node, unit, rows, numbers, versions)
+    held = _held(node, unit, log_id, start, end)
+    left = done.left
+    batch = _Batch([], [])
+    left["no object"] += end - start - len(rows)
+    for number, (where, _, code, modified, until, flags) in zip(reversed(numbers), reversed(rows), strict=True):
+        known = held.get(where)
+        if where in older:
+            left["superseded"] += 1
+        elif known is None:
+            left["no object"] += 1
+        elif reason := _unfit(code, until, flags, at):
+            left[reason] += 1
+        else:
+            said, body = known
+            sure = intel.confidence_of(flags)
+            batch.fit.append(_Fit(where, number, number in versions, said, sure, until, modified // _SECOND))
+            batch.bodies.append(body)
+    if not left["no object"]:
+        del left["no object"]
+    return batch
+
+
+def _held(node: Node, unit: Unit, log_id: int, start: int, end: int) -> dict[int, tuple[_Said, bytes]]:
+    """Return what is held of a run of entries: what its class says, and the object as its author wrote it."""
+    classes = [Class(*pair) for pair in unit.entries.classes(log_id, start, end)]
+    if len(classes) <= CLASSES_APART:
+        common = {which: _said(node, unit, log_id, which) for which in classes}
+        if not any(said.relayed for said in common.values()):
+            return {
+                where: (said, body)
+                for which, said in common.items()
+                for where, body in unit.entries.bodies(log_id, start, end, [which], intel.OBJECT)
+            }
+    kept: dict[Class, _Said] = {}
+    found: dict[int, tuple[_Said, bytes]] = {}
+    briefs = unit.entries.brief(log_id, start, end)
+    for brief, entry in zip(briefs, unit.entries.read(log_id, start, end), strict=True):
+        if entry.header is not None and entry.body is not None:
+            which = Class(brief.header_id, brief.standing_id)
+            said = kept.get(which) or kept.setdefault(which, _said(node, unit, log_id, which))
+            found[entry.position] = said, intel.body_of(node.header(entry.header), entry.body)
+    return found
+
+
+def _said(node: Node, unit: Unit, log_id: int, which: Class) -> _Said:
+    header = node.header(unit.entries.header(which.header_id))
+    return _of_header(header, unit.entries.standing(which.standing_id), (log_id, *which))
+
+
+def _of_header(header: Header, standing: bytes, which: Ident) -> _Said:
+    marking = _marking(header.marking, standing)
+    return _Said(marking.tlp.value if marking else "", header.source, header.at, header.relayed is not None, which)
 
 
 def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, ...]]:
@@ -142,20 +265,32 @@ def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, 
     return unit.views.scan(intel.OBJECT, first, last, limit=end - start)
 
 
-def _superseded(node: Node, unit: Unit, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+def _versions(unit: Unit, numbers: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+    """Return for those objects that have several versions all of these, as (modified, position)."""
+    several = unit.views.differing(intel.STATED, "modified", sorted(set(numbers)))
+    if not several:
+        return {}
+    found: dict[int, list[tuple[int, int]]] = {}
+    stated: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
+    for at, number, modified in stated:
+        found.setdefault(number, []).append((modified, at))
+    return found
+
+
+def _superseded(
+    node: Node,
+    unit: Unit,
+    rows: Sequence[tuple[Any, ...]],
+    numbers: Sequence[int],
+    versions: Mapping[int, Sequence[tuple[int, int]]],
+) -> set[int]:
     """Return the positions of versions that the same author and source have a newer one of.
 
     Others cannot supersede: who states somebody else's id does not speak for them. Nor does what was taken back.
     """
-    numbers = {row[0]: intel.object_number(row[1]) for row in rows}
-    several = unit.views.differing(intel.STATED, "modified", sorted(set(numbers.values())))
-    newer: dict[int, list[tuple[int, int]]] = {}
-    stated: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
-    for at, number, modified in stated:
-        newer.setdefault(number, []).append((modified, at))
     found: set[int] = set()
-    for at, _, _, modified, *_ in rows if newer else ():
-        later = [other for when, other in newer.get(numbers[at], ()) if when > modified]
+    for number, (at, _, _, modified, *_) in zip(numbers, rows, strict=True) if versions else ():
+        later = [other for when, other in versions.get(number, ()) if when > modified]
         if later:
             said = sayer(node, unit, at)
             found.update([at] if any(sayer(node, unit, other) == said for other in later) else ())
@@ -179,85 +314,39 @@ def told(node: Node, entry: Entry) -> Iterator[tuple[bytes, Item]]:
     if entry.header is None or entry.body is None:
         return
     header = node.header(entry.header)
-    tree = _DECODE(intel.body_of(header, entry.body))
-    marking = _marking(header.marking, entry.standing)
-    for value in _observables(tree)[0]:
-        yield observables.key(value), _item(value, tree, header, marking, None, None, 0)
+    body = intel.body_of(header, entry.body)
+    lead = leads.lead_of(body)
+    nowhere = (0, 0, 0)
+    fit = _Fit(entry.position, 0, False, _of_header(header, entry.standing, nowhere), None, None, 0)
+    for key, kind, value, _ in lead.values:
+        yield key, _item(kind, value, lead, fit)
 
 
-def _of_entry(
-    node: Node,
-    entry: Entry,
-    row: tuple[Any, ...],
-    sieve: Sieve,
-    done: Sifted,
-    seen: set[bytes],
-    at: Instant,
-    warned: Warned | None,
-) -> Iterator[_Worth]:
-    _, _, code, modified, until, flags = row
-    confidence = intel.confidence_of(flags)
-    reason = _unfit(code, until, flags, at)
-    header = node.header(entry.header or b"")
-    tree = _DECODE(intel.body_of(header, entry.body or b"")) if not reason else {}
-    found, note = _observables(tree) if not reason else ((), "")
-    if reason or note:
-        done.left[reason or note] += 1
-        return
-    marking = _marking(header.marking, entry.standing)
-    for value in found:
-        key = observables.key(value)
-        if sieve.kinds and value.kind not in sieve.kinds:
-            done.left["kind not asked for"] += 1
-        elif key in seen:
-            done.left["given already"] += 1
-        elif warned is not None and not sieve.warned and warned(value):
-            done.left["on a warning list"] += 1
-        else:
-            seen.add(key)
-            item = _item(value, tree, header, marking, confidence, until, modified // _SECOND)
-            yield _Worth(Asked(value.kind, key), item, entry.position)
-
-
-def _item(
-    value: Observable,
-    tree: dict[str, Any],
-    header: Header,
-    marking: Marking | None,
-    confidence: int | None,
-    until: int | None,
-    modified: int,
-) -> Item:
+def _item(kind: str, value: str, lead: Lead, fit: _Fit) -> Item:
+    said = fit.said
     return Item(
-        value.kind,
-        value.value,
-        str(tree["id"]),
-        str(tree.get("name", "")),
-        confidence,
+        kind,
+        value,
+        lead.ident,
+        lead.name,
+        fit.confidence,
         None,
-        until,
-        marking.tlp.value if marking else "",
+        fit.until,
+        said.tlp,
         "",
-        header.source,
-        tuple(label for label in tree.get("labels", ()) if isinstance(label, str)),
-        header.at,
-        modified,
+        said.source,
+        lead.labels,
+        said.created,
+        fit.modified,
     )
 
 
 def _unfit(code: int, until: int | None, flags: int, at: Instant) -> str:
-    if intel.type_name(code) != "indicator":
+    if code != _INDICATOR:
         return "not an indicator"
     if flags & intel.REVOKED:
         return "revoked"
     return "expired" if until is not None and until <= at else ""
-
-
-def _observables(tree: dict[str, Any]) -> tuple[tuple[Observable, ...], str]:
-    try:
-        return observe.of_object(tree)
-    except Malformed:
-        return (), "pattern not read"
 
 
 def _marking(marking: Marking | None, standing: bytes) -> Marking | None:

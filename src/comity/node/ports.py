@@ -223,6 +223,9 @@ class Views(Protocol):
     def count(self, view: View) -> int:
         """Return the number of rows."""
 
+    def is_empty(self, view: View) -> bool:
+        """Say whether there is no row; in no more time the more rows there are."""
+
 
 Sight = tuple[Any, ...]
 """One answer of the look-up hot path: (key, position, header id, standing id, and the view's other columns)."""

@@ -7,7 +7,9 @@ kept by their interned numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -25,9 +27,9 @@ from comity.node.actor import Actor
 from comity.node.contents import by_content
 from comity.node.node import Node
 from comity.node.ports import POSITION_BITS, Log, Sight, Unit, place, position
-from comity.node.releases import Class, Releases, briefs
+from comity.node.releases import Class, Releases, class_runs, classes_in
 from comity.policy import Release
-from comity.statement import INTEL_EVIDENCE, Header, Marking, cut
+from comity.statement import INTEL_EVIDENCE, INTEL_OBJECT, Header, Marking, cut
 from comity.vocab import Held
 
 _confidence_of: Final = intel.confidence_of
@@ -203,6 +205,10 @@ class Queries:
         """Return what is known by each of many keys (`observables.key`); nothing known, no row."""
         return self._told(unit, actor, unit.lookups.many(intel.OBSERVABLE, keys))
 
+    def reading(self, unit: Unit, actor: Actor, which: Ident) -> Reading:
+        """Return what statements of a class say of themselves to an office."""
+        return self._reading(unit, actor, *which)
+
     def _told(self, unit: Unit, actor: Actor, rows: Sequence[Sight]) -> dict[bytes, list[Found]]:
         """Return by key what this office is told: each version once, with everybody who says it."""
         readings = self._kept(actor)
@@ -308,9 +314,15 @@ class Queries:
             return None
         return self._witness(unit, actor, at, briefs[0].held, briefs[0].header_id, briefs[0].standing_id)
 
-    def readable(self, unit: Unit, actor: Actor, places: Iterable[int]) -> list[int]:
+    def readable(self, unit: Unit, actor: Actor, places: Sequence[int]) -> Sequence[int]:
         """Return those of some positions, ascending, whose entries this actor may see."""
-        return [one.position for one in briefs(unit, places) if self._witness(unit, actor, *one)]
+        found = array("q")
+        for run in class_runs(unit, places):
+            if self._reading(unit, actor, run.log_id, *run.which).readable:
+                found.extend(run.places)
+            else:
+                found.extend([at for at in run.places if self._through_accord(unit, actor, at)])
+        return found
 
     def parse_place(self, unit: Unit, name: str) -> int:
         """Return the position of `<origin>#<index>`. Raises `NotFound` or `Misuse`."""
@@ -375,19 +387,16 @@ class Queries:
     def _home_objects(
         self, unit: Unit, log: Log, source: str, code: int | None, after: Instant
     ) -> Iterator[tuple[int, Header]]:
-        types: dict[int, int] = {}
-        for start in range(0, log.size, 4_096):
-            end = min(start + 4_096, log.size)
-            if code is not None:
-                rows = unit.views.scan(intel.OBJECT, position(log.id, start), position(log.id, end - 1), limit=4_096)
-                types = {int(row[0] or 0): int(row[2] or 0) for row in rows}
-            for brief in unit.entries.brief(log.id, start, end):
-                if brief.held is not Held.PAYLOAD:
-                    continue
-                header = self._node.header(unit.entries.header(brief.header_id))
-                fits = header.kind == "intel.object" and header.at >= after and source in {"", header.source}
-                if fits and (code is None or types.get(brief.position) == code):
-                    yield brief.position, header
+        for run in classes_in(unit, log.id, 0, log.size):
+            header = self._node.header(unit.entries.header(run.which.header_id))
+            if header.kind != INTEL_OBJECT or header.at < after or source not in {"", header.source}:
+                continue
+            if code is None:
+                yield from zip(run.places, repeat(header))
+                continue
+            places = run.places
+            rows = unit.views.scan(intel.OBJECT, places[0], places[-1], limit=len(places))
+            yield from ((int(row[0] or 0), header) for row in rows if row[2] == code)
 
     def newest(self, unit: Unit, actor: Actor, numbers: Sequence[int]) -> dict[Said, list[Found]]:
         """Return for objects that have several versions the newest that each sayer has: what its statements say.

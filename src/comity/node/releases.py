@@ -22,7 +22,7 @@ from comity.node import books, correspondents
 from comity.node.accords import Accords
 from comity.node.actor import Actor
 from comity.node.node import Node
-from comity.node.ports import Brief, Log, Unit, place
+from comity.node.ports import Brief, Log, Unit, place, position
 from comity.node.spans import joined, runs, without
 from comity.party import OfficeRef
 from comity.policy import Audience, Decision, Facts, Release, Terms
@@ -236,16 +236,57 @@ def _merged(lines: Sequence[_Line]) -> list[_Line]:
     return list(merged.values())
 
 
-def briefs(unit: Unit, places: Iterable[int]) -> Iterator[Brief]:
-    """Yield the entries at some positions, ascending and each once, without bytes; whole runs are read together."""
-    logs: dict[int, list[int]] = {}
-    for at in places:
-        log_id, index = place(at)
-        logs.setdefault(log_id, []).append(index)
-    for log_id in sorted(logs):
-        for start, end in runs(logs.pop(log_id)):
-            for first in range(start, end, READ_AT_ONCE):
-                yield from unit.entries.brief(log_id, first, min(first + READ_AT_ONCE, end))
+class ClassRun(NamedTuple):
+    """A run of entries whose payloads are held, all of one class."""
+
+    log_id: int
+    start: int  # indexes
+    end: int
+    which: Class
+
+    @property
+    def places(self) -> range:
+        """Return the positions of its entries."""
+        return range(position(self.log_id, self.start), position(self.log_id, self.end))
+
+
+def class_runs(unit: Unit, places: Sequence[int]) -> Iterator[ClassRun]:
+    """Yield what is held of some positions, ascending, as runs of one class.
+
+    Of a log most entries that stand together are of one class, and to ask for the classes of a run makes no row for
+    each entry.
+    """
+    for start, end in runs(places):
+        log_id, first = place(start)
+        yield from classes_in(unit, log_id, first, first + end - start)
+
+
+def classes_in(unit: Unit, log_id: int, start: int, end: int) -> Iterator[ClassRun]:
+    """Yield the same of a run of a log's entries."""
+    count = unit.logs.get(log_id).size  # what came ahead of its turn stands behind it
+    for first in range(start, end, READ_AT_ONCE):
+        last = min(first + READ_AT_ONCE, end)
+        classes = unit.entries.classes(log_id, first, last) if last <= count else ()
+        if len(classes) == 1 and [held for _, _, held in unit.entries.held_runs(log_id, first, last)] == [Held.PAYLOAD]:
+            yield ClassRun(log_id, first, last, Class(*classes[0]))
+        elif classes or last > count:
+            yield from _one_by_one(log_id, unit.entries.brief(log_id, first, last))
+
+
+def _one_by_one(log_id: int, found: Iterable[Brief]) -> Iterator[ClassRun]:
+    open_: ClassRun | None = None
+    for brief in found:
+        if brief.held is not Held.PAYLOAD:
+            continue
+        index, which = place(brief.position)[1], Class(brief.header_id, brief.standing_id)
+        if open_ is not None and (open_.end, open_.which) == (index, which):
+            open_ = open_._replace(end=index + 1)
+            continue
+        if open_ is not None:
+            yield open_
+        open_ = ClassRun(log_id, index, index + 1, which)
+    if open_ is not None:
+        yield open_
 
 
 def by_class(unit: Unit, log: Log, start: int, end: int) -> dict[Class, list[int]]:

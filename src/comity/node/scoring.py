@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from comity.areas import intel
 from comity.canon import Instant, OfficeId
@@ -20,7 +20,7 @@ from comity.node import books, ingest
 from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit
-from comity.node.queries import Found, Newest, Queries, Witness, still
+from comity.node.queries import Found, Ident, Newest, Queries, Reading, Witness, still
 from comity.node.seen import Seen, seen
 
 SHELF: Final = "decay"  # office -> its table of models, as it was written
@@ -61,11 +61,11 @@ class Weights(NamedTuple):
     reliability: Mapping[str, str]  # source -> letter
     me: tuple[str, str]  # party and office whose sources those are
 
-    def share(self, witness: Witness) -> int:
-        """Return how many per cent of what a witness says count."""
-        if not self.reliability or (witness.party, witness.office) != self.me:
+    def share(self, by: Witness | Reading) -> int:
+        """Return how many per cent of what somebody says count."""
+        if not self.reliability or (by.party, by.office) != self.me:
             return SCORE_MAX
-        return self.models.reliability.get(self.reliability.get(witness.source, ""), SCORE_MAX)
+        return self.models.reliability.get(self.reliability.get(by.source, ""), SCORE_MAX)
 
 
 # -- the table of an office ------------------------------------------------------------
@@ -139,8 +139,12 @@ def _unsighted(kind: str, found: Sequence[Found], weighing: Weights, at: Instant
         counted, modified = _joined(found, weighing), max([each.modified for each in found])
     elif weighing.reliability and counted is not None:
         counted = counted * weighing.share(one.witnesses[0]) // SCORE_MAX
-    model = weighing.by_kind[kind]
-    left = decay.left(model, modified // _SECOND, at)
+    return _worn(weighing.by_kind[kind], counted, modified // _SECOND, at)
+
+
+def _worn(model: Model, counted: int | None, modified: Instant, at: Instant) -> tuple[int | None, bool]:
+    """Return what age leaves of a confidence, and whether it has faded."""
+    left = decay.left(model, modified, at)
     if counted is None:
         return None, SCORE_MAX * left < model.threshold
     number = int(counted * left)
@@ -211,28 +215,93 @@ def of_value(
 
 
 class Asked(NamedTuple):
-    """A value to be weighed among very many."""
+    """A value to be weighed among very many, as one entry says it that is valid and neither revoked nor replaced."""
 
     kind: str
     key: bytes
+    which: Ident  # the entry's class
+    object: int  # its number
+    versions: bool  # whether other versions of the object are held
+    confidence: int | None
+    modified: Instant
 
 
-Worth = tuple[int | None, bool] | None  # score, and whether it has faded; None: nothing that stands says it
+class Worth(NamedTuple):
+    """What a value is worth among very many."""
+
+    score: int | None
+    faded: bool
+    alone: bool  # one entry says it, and no other
 
 
-def judge(queries: Queries, actor: Actor, at: Instant) -> Callable[[Unit, Sequence[Asked]], list[Worth]]:
-    """Return what says of many values what they are worth: by everybody who says them, as a look-up does."""
+Judge = Callable[[Unit, Sequence[Asked]], list[Worth | None]]
+"""Says of values what they are worth; None where nothing that stands says it."""
 
-    def judged(unit: Unit, values: Sequence[Asked]) -> list[Worth]:
-        known = queries.lookup_keys(unit, actor, list({one.key for one in values}))
-        numbers = sorted({one.object for found in known.values() for one in found})
-        sightings = seen(queries, unit, actor, [*known, *map(intel.object_key, numbers)])
-        newest = queries.newest(unit, actor, numbers)
-        weighing = weights(unit, actor)
-        answers: list[Worth] = []
-        for kind, key in values:
-            said = standing(known.get(key, ()), newest, at)
-            answers.append(worth(kind, key, said, sightings, weighing, at) if said else None)
+
+def judge(queries: Queries, actor: Actor, at: Instant) -> Judge:
+    """Return what says of many values what they are worth: by everybody who says them, as a look-up does.
+
+    Most values are said by one entry, of an object that has one version, and nobody sighted them: those are weighed by
+    what is asked, and nothing is looked up. The others are looked up like any value.
+    """
+    weighing: Weights | None = None
+
+    def judged(unit: Unit, values: Sequence[Asked]) -> list[Worth | None]:
+        nonlocal weighing
+        if weighing is None:
+            weighing = weights(unit, actor)
+        said_twice = unit.views.differing(intel.OBSERVABLE, "position", [one.key for one in values])
+        others = {*said_twice, *_sighted(unit, values)}
+        others.update([one.key for one in values if one.versions])
+        looked = _looked_up(queries, unit, actor, [one for one in values if one.key in others], weighing, at)
+        answers: list[Worth | None] = []
+        readings: dict[Ident, Reading] = {}
+        for one in values:
+            if one.key in others:
+                answers.append(looked[one.key, one.kind])
+                continue
+            reading = readings.get(one.which)
+            if reading is None:
+                reading = readings[one.which] = queries.reading(unit, actor, one.which)
+            answers.append(_alone(one, reading, weighing, at))
         return answers
 
     return judged
+
+
+def _sighted(unit: Unit, values: Sequence[Asked]) -> set[bytes]:
+    """Return the keys of those values that somebody sighted, or the objects that say them."""
+    if unit.views.is_empty(intel.SIGHTING):
+        return set()
+    keys = {one.key: one.key for one in values} | {intel.object_key(one.object): one.key for one in values}
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.SIGHTING, "key", list(keys))
+    return {keys[row[1]] for row in rows}
+
+
+def _alone(asked: Asked, reading: Reading, weighing: Weights, at: Instant) -> Worth | None:
+    """Return what a value is worth that one entry says; None where nobody stands by it."""
+    if reading.retracted:
+        return None
+    counted = asked.confidence
+    if weighing.reliability and counted is not None:
+        counted = counted * weighing.share(reading) // SCORE_MAX
+    score, faded = _worn(weighing.by_kind[asked.kind], counted, asked.modified, at)
+    return Worth(score, faded, alone=True)
+
+
+def _looked_up(
+    queries: Queries, unit: Unit, actor: Actor, values: Sequence[Asked], weighing: Weights, at: Instant
+) -> dict[tuple[bytes, str], Worth | None]:
+    """Return by key and kind what some values are worth by everything that is known of them."""
+    if not values:
+        return {}
+    known = queries.lookup_keys(unit, actor, list({one.key for one in values}))
+    numbers = sorted({one.object for found in known.values() for one in found})
+    sightings = seen(queries, unit, actor, [*known, *map(intel.object_key, numbers)])
+    newest = queries.newest(unit, actor, numbers)
+    answers: dict[tuple[bytes, str], Worth | None] = {}
+    for key, kind in {(one.key, one.kind) for one in values}:
+        said = standing(known.get(key, ()), newest, at)
+        told = worth(kind, key, said, sightings, weighing, at) if said else None
+        answers[key, kind] = None if told is None else Worth(*told, alone=False)
+    return answers

@@ -6,6 +6,7 @@ in which entries were added, each at a time of its own, which is all that a curs
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from comity.node.openings import UNSEEN, Moment, Opening, Openings
 from comity.node.plain import Plain, PlainPage, Restated
 from comity.node.ports import Log, Unit, place, position
 from comity.node.queries import Queries
+from comity.node.releases import class_runs
 from comity.node.spans import Run, both, runs
 from comity.vocab import Channel, Held, Tlp
 
@@ -173,14 +175,10 @@ class Seeing:
             who = correspondents.by_audience(unit, audience)
             if who is None:
                 raise NotFound(f"{audience} is not registered")
-            words: dict[str, list[int]] = {}
-            by_log: dict[int, list[int]] = {}
-            for at in places:
-                by_log.setdefault(place(at)[0], []).append(place(at)[1])
-            for log_id, indexes in by_log.items():
-                for start, end in runs(indexes):
-                    for index, word in self._openings.words(unit, who, unit.logs.get(log_id), start, end).items():
-                        words.setdefault(word, []).append(position(log_id, index))
+            words: dict[str, array[int]] = {}
+            for run in class_runs(unit, places):
+                word = self._openings.word_of(unit, who, unit.logs.get(run.log_id), run.which)
+                words.setdefault(word, array("q")).extend(run.places)
             for word, some in words.items():
                 deliveries.note(self._node, unit, audience, channel, grade, some, word)
 

@@ -43,14 +43,19 @@ def both(runs: Sequence[Run], known: Sequence[Run]) -> list[Run]:
 
 
 def runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return indexes as ascending runs (start, end)."""
+    """Return indexes as ascending runs (start, end); a million of them in a few runs come in order as a rule."""
     found: list[tuple[int, int]] = []
-    for index in sorted(set(indexes)):
-        if found and found[-1][1] == index:
-            found[-1] = (found[-1][0], index + 1)
-        else:
-            found.append((index, index + 1))
-    return found
+    start = end = -1
+    for index in indexes:
+        if index == end:
+            end += 1
+            continue
+        if index < end:  # not in order, or given twice
+            return runs(sorted(set(indexes)))
+        if end > start:
+            found.append((start, end))
+        start, end = index, index + 1
+    return [*found, (start, end)] if end > start else found
 
 
 def covered(

@@ -192,19 +192,21 @@ def suited(items: Iterable[Item], kinds: Iterable[str], about: About, skipped: S
     """
     limit = _RANKS.get(about.tlp, Tlp.RED.rank)
     forms = {kind: FORMS[kind] for kind in kinds}
+    under = {tlp for tlp, rank in _RANKS.items() if rank <= limit}
     for item in items:
         form = forms.get(item.kind)
-        rule = "kind" if form is None else "" if form(item.value) else "form"
-        if rule == "form" and not item.value.isprintable():
-            rule = "unprintable"
-        elif item.value.endswith("/0") and item.kind in ADDRESSES:
-            rule = rule or "everything"
-        if not rule and _RANKS.get(item.tlp, Tlp.RED.rank) > limit:
-            rule = "label"
-        if rule:
-            skipped.add(rule, item.kind, item.value, item.ident)
-        else:
+        if form is None:
+            rule = "kind"
+        elif not form(item.value):
+            rule = "form" if item.value.isprintable() else "unprintable"
+        elif item.value[-2:] == "/0" and item.kind in ADDRESSES:
+            rule = "everything"
+        elif limit == Tlp.RED.rank or item.tlp in under:
             yield item
+            continue
+        else:
+            rule = "label"
+        skipped.add(rule, item.kind, item.value, item.ident)
 
 
 def gone_values(gone: Iterable[Gone], kinds: Iterable[str], skipped: Skipped) -> Iterator[Gone]:

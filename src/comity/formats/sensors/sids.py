@@ -37,4 +37,4 @@ class Sids:
 
 def revision(modified: int) -> int:
     """Return a rule's revision: the second its object was last changed, so that a later version is higher."""
-    return min(max(modified, 1), REVISION_MAX)
+    return modified if 0 < modified < REVISION_MAX else min(max(modified, 1), REVISION_MAX)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from comity.formats.sensors.item import ADDRESSES, About, Item, Skipped, chunks, heading, inert, suited
+from comity.formats.sensors.item import ADDRESSES, About, Item, Skipped, chunks, heading, suited
 from comity.formats.sensors.sids import Sids, revision
-from comity.formats.sensors.suricata import MESSAGE, about_item, content, web
+from comity.formats.sensors.suricata import about_item, content, message, web
 
 KINDS: Final = (*ADDRESSES, "domain", "url", "user-agent")
 RULE_BYTES_MAX: Final = 8_000  # bytes of one rule, as for Suricata
@@ -60,7 +60,7 @@ def rules(items: Iterable[Item], about: About, skipped: Skipped) -> Iterator[byt
             tests = _tests(item, skipped)
             if not tests:
                 continue
-            name = inert(item.name or item.value, MESSAGE)
+            name = message(item)
             tail = f"{about_item(item)} rev:{revision(item.modified)};"
             if max(len(options) for _, options in tests) + len(name.encode()) + len(tail) > RULE_BYTES_MAX:
                 skipped.add("length", item.kind, item.value, item.ident)

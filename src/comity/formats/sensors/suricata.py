@@ -29,7 +29,8 @@ KINDS: Final = (*ADDRESSES, "domain", "url", "user-agent", "certificate")
 LISTED: Final = (*ADDRESSES, "domain", "user-agent", "md5", "sha1", "sha256")
 RULE_BYTES_MAX: Final = 8_000  # bytes of one rule: Suricata 7 reads lines of 8,191
 DATASET_LINE_MAX: Final = 1_000  # characters of base64: Suricata 7 reads lines of 1,023
-MESSAGE: Final = str.maketrans({'"': "'", ";": ",", "\\": "/", "|": "/", ":": " ", "(": "[", ")": "]"})
+_MESSAGE: Final = str.maketrans({'"': "'", ";": ",", "\\": "/", "|": "/", ":": " ", "(": "[", ")": "]"})
+_QUIET: Final = re.compile(r"""[^";\\|:()]*+""").fullmatch
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._/~@#$%^&*()=+\[\]{}<>?'`-]+").fullmatch
 _SPECIAL: Final = re.compile(r"[^A-Za-z0-9 ._/~@#$%^&*()=+\[\]{}<>?'`-]+")
 WEB: Final = re.compile(
@@ -40,6 +41,7 @@ WEB: Final = re.compile(
 # What Suricata's normalised path shows as it was sent: no escape, no backslash, no step up, no doubled slash.
 _NORMAL_PATH: Final = re.compile(r"(?:/(?![/.])[A-Za-z0-9._~!$&*=:@-]*+)++(?:\?[A-Za-z0-9._~!$&*=:@/-]*+)?+").fullmatch
 _TOKEN: Final = re.compile(r"[^A-Za-z0-9._+-]+")
+_IS_TOKEN: Final = re.compile(r"[A-Za-z0-9._+-]*+").fullmatch
 
 
 def content(text: str) -> str:
@@ -75,14 +77,21 @@ def web(item: Item, skipped: Skipped) -> re.Match[str] | None:
     return found
 
 
+def message(item: Item) -> str:
+    """Return what a message calls an item: its name, or its value, without the signs that mean something in a rule."""
+    text = inert(item.name or item.value)
+    return text if _QUIET(text) else text.translate(_MESSAGE)
+
+
 def about_item(item: Item) -> str:
     """Return the metadata of a rule: what an analyst wants beside an alert, as words without any sign."""
-    facts = [f"tlp {_TOKEN.sub('_', item.tlp)[:16]}"]
-    if item.confidence is not None:
-        facts.append(f"confidence {item.confidence}")
-    if item.ident:
-        facts.append(f"stix {_TOKEN.sub('_', item.ident)[:128]}")
-    return f"metadata:{', '.join(facts)};"
+    sure = "" if item.confidence is None else f", confidence {item.confidence}"
+    stix = f", stix {_token(item.ident)[:128]}" if item.ident else ""
+    return f"metadata:tlp {_token(item.tlp)[:16]}{sure}{stix};"
+
+
+def _token(text: str) -> str:
+    return text if _IS_TOKEN(text) else _TOKEN.sub("_", text)
 
 
 def _tests(item: Item, skipped: Skipped) -> tuple[tuple[str, str], ...]:
@@ -92,10 +101,11 @@ def _tests(item: Item, skipped: Skipped) -> tuple[tuple[str, str], ...]:
         case "ipv4" | "ipv6":
             return ((f"ip any any <> {value} any", ""),)
         case "domain":
+            text, size = content(value), len(value.encode())
             return (
-                ("dns any any -> any any", exact("dns.query", value, "nocase") + " "),
-                ("tls any any -> any any", exact("tls.sni", value, "nocase") + " "),
-                ("http any any -> any any", exact("http.host", value) + " "),
+                ("dns any any -> any any", f'dns.query; content:"{text}"; nocase; bsize:{size}; '),
+                ("tls any any -> any any", f'tls.sni; content:"{text}"; nocase; bsize:{size}; '),
+                ("http any any -> any any", f'http.host; content:"{text}"; bsize:{size}; '),
             )
         case "url":
             found = web(item, skipped)
@@ -128,14 +138,15 @@ def rules(items: Iterable[Item], about: About, skipped: Skipped) -> Iterator[byt
             tests = _tests(item, skipped)
             if not tests:
                 continue
-            name = inert(item.name or item.value, MESSAGE)
-            tail = f"{about_item(item)} rev:{revision(item.modified)};"
-            if max(len(options) for _, options in tests) + len(name.encode()) + len(tail) > RULE_BYTES_MAX:
+            name = message(item)
+            tail = f"{about_item(item)} rev:{revision(item.modified)}; sid:"
+            if max([len(options) for _, options in tests]) + len(name.encode()) + len(tail) > RULE_BYTES_MAX:
                 skipped.add("length", item.kind, item.value, item.ident)
                 continue
-            sid = sids.first(item.kind, item.value)
-            for place, (head, options) in enumerate(tests):
-                yield f'alert {head} (msg:"Comity {item.kind} {name}"; {options}{tail} sid:{sid + place};)\n'
+            sid, said = sids.first(item.kind, item.value), f'(msg:"Comity {item.kind} {name}"; '
+            yield "".join(
+                [f"alert {head} {said}{options}{tail}{sid + place};)\n" for place, (head, options) in enumerate(tests)]
+            )
 
     return chunks(lines())
 

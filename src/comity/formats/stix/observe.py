@@ -48,7 +48,7 @@ def of_object(tree: dict[str, Any]) -> Found:
     """Return the observables of a checked object and a note. Raises `Malformed` for a pattern that is none."""
     name = tree["type"]
     if name == "indicator":
-        return _of_indicator(tree)
+        return of_pattern(tree["pattern_type"], tree["pattern"])
     if name == "observed-data":
         nested = tree.get("objects")  # deprecated in STIX 2.1 §4.14, still written by many
         return _bounded(found for each in nested.values() for found in _seen(each)) if nested else _NOTHING
@@ -59,10 +59,10 @@ def of_object(tree: dict[str, Any]) -> Found:
     return _NOTHING
 
 
-def _of_indicator(tree: dict[str, Any]) -> Found:
-    if tree["pattern_type"] != "stix":
+def of_pattern(language: str, text: str) -> Found:
+    """Return the observables of an indicator's pattern and a note. Raises `Malformed` for a pattern that is none."""
+    if language != "stix":
         return (), OTHER_PATTERN
-    text = tree["pattern"]
     tests = pattern.simple(text)
     if tests is None:
         parsed = pattern.parse_pattern(text)

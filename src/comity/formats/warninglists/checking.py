@@ -98,6 +98,10 @@ class Warnings:
                     found[number] = entry, MATCHES
         return self._told(kind, found) if found else ()
 
+    def has(self, observable: Observable) -> bool:
+        """Say whether any list has an observable, as `check` does, without naming the lists."""
+        return bool(self.check(observable))
+
     def check_many(self, observables: Iterable[Observable]) -> list[tuple[ListWarning, ...]]:
         """Return what `check` says of each, in their order."""
         return list(map(self.check, observables))

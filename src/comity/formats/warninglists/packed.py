@@ -16,6 +16,7 @@ from typing import Final
 
 _BITS: Final = 12
 _LOW: Final = (1 << _BITS) - 1
+_SIEVE: Final = 1 << 22  # bytes: of 2.5 million texts eight bits in a hundred are set, so most others are told at once
 LISTS_MAX: Final = _LOW  # numbers of lists that there is room for
 
 
@@ -26,6 +27,7 @@ class Packed:
         self._hashes = array("q")
         self._runs: list[tuple[int, int]] = []  # number of a list, and how many hashes there are behind its last
         self._ends = array("L")  # of each run of hashes with the same lowest bits
+        self._sieve = bytearray(_SIEVE)  # a bit for each of some bits of a hash: where none is set the text is not kept
 
     def add(self, number: int, texts: Iterable[str]) -> None:
         """Add texts of a list; its number is below `LISTS_MAX`."""
@@ -43,12 +45,14 @@ class Packed:
         ends = list(accumulate(counts))
         places = [end - count for end, count in zip(ends, counts, strict=True)]
         ordered = array("q", [0]) * len(self._hashes)
+        sieve = self._sieve
         start = 0
         for number, end in self._runs:
             for found in self._hashes[start:end]:
                 low = found & _LOW
                 ordered[places[low]] = found - low + number
                 places[low] += 1
+                sieve[found >> _BITS + 3 & _SIEVE - 1] |= 1 << (found >> _BITS & 7)
             start = end
         self._hashes = ordered
         start = 0
@@ -60,6 +64,8 @@ class Packed:
     def find(self, text: str) -> tuple[int, ...]:
         """Return the numbers of the lists that hold a text, ascending."""
         found = hash(text)
+        if not self._sieve[found >> _BITS + 3 & _SIEVE - 1] & 1 << (found >> _BITS & 7):
+            return ()
         low = found & _LOW
         first = found - low
         hashes = self._hashes

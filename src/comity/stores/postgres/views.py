@@ -93,6 +93,10 @@ class PostgresViews:
         row = self._connection.execute(f"SELECT count(*) FROM {table(view)}").fetchone()
         return int(row[0]) if row else 0
 
+    def is_empty(self, view: View) -> bool:
+        """Say whether there is no row; in no more time the more rows there are."""
+        return self._connection.execute(f"SELECT 1 FROM {table(view)} LIMIT 1").fetchone() is None
+
 
 class PostgresLookups:
     """`Lookups` over one connection: one statement, and one tree for what is plainly held."""

@@ -38,6 +38,7 @@ class ViewsContract:
             assert list(unit.views.scan(OBJECTS, 0, 2**62, limit=100)) == list(OBJECT_ROWS)
             assert sorted(unit.views.scan(VALUES, 0, 2**62, limit=100), key=repr) == sorted(VALUE_ROWS, key=repr)
             assert (unit.views.count(OBJECTS), unit.views.count(VALUES), unit.views.count(PAIRS)) == (5, 5, 0)
+            assert [unit.views.is_empty(view) for view in (OBJECTS, VALUES, PAIRS)] == [False, False, True]
 
     def test_a_row_put_again_is_no_error(self, store: Store) -> None:
         with store.write() as unit:

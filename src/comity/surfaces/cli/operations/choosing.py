@@ -7,7 +7,8 @@ is stated, retracted or narrowed. A word that is in no vocabulary is a misuse th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -108,7 +109,7 @@ def is_own(services: Services, unit: Unit, actor: Actor, at: int) -> bool:
     return header.office == actor.office_id and header.relayed is None
 
 
-def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, received: bool) -> list[int]:
+def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, received: bool) -> Sequence[int]:
     """Return the entries a choice means; `received` adds what other parties stated. Raises `Misuse`, `NotFound`."""
     if choice.names and choice.queries:
         raise Misuse("name objects, or give a query, not both")
@@ -136,8 +137,9 @@ def chosen(services: Services, unit: Unit, actor: Actor, choice: Choice, *, rece
         candidates = [at for at in sorted(candidates) if _fits(services, unit, at, choice, code)]
     else:
         candidates = _of_query(services, unit, choice, received=received)
-    kept = [at for at in candidates if received or is_own(services, unit, actor, at)]
-    return services.queries.readable(unit, actor, kept) if received else kept
+    if received:
+        return services.queries.readable(unit, actor, array("q", candidates))
+    return [at for at in candidates if is_own(services, unit, actor, at)]
 
 
 def with_named(services: Services, unit: Unit, actor: Actor, places: Iterable[int]) -> list[int]:

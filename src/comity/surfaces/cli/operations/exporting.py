@@ -16,6 +16,7 @@ from comity.errors import Conflict, Fault, Misuse
 from comity.formats import observables
 from comity.formats.sensors.item import REASONS, About, Item, Skipped
 from comity.formats.sensors.table import WRITERS
+from comity.formats.stix import leads
 from comity.node import attachments, exporting, feeding, scoring
 from comity.node.deliveries import Grade
 from comity.node.editions import object_key
@@ -153,10 +154,10 @@ def _items(task: Task, ask: verbs.Export) -> Iterator[Item]:
     desk, node = task.desk, task.desk.services.node
     sieve = Sieve(ask.confidence, ask.unsure, ask.kinds, ask.warned, ask.faded)
     _, lists = desk.warnings.ready(node.now())
-    warned = None if lists is None else lambda value: bool(lists.check(value))
+    read = leads.reader(None if lists is None else lists.has, ask.kinds)
     judge = scoring.judge(desk.services.queries, actor_of(desk, task.unit, ask), node.now())
     places = task.exported.places
-    values = feeding.items(node, task.unit, places, sieve, task.sifted, at=node.now(), warned=warned, judge=judge)
+    values = feeding.items(node, task.unit, places, sieve, task.sifted, at=node.now(), read=read, judge=judge)
     for count, item in enumerate(values):
         if count % EXPORT_BATCH == 0:
             desk.report("writing", count, len(places))
