@@ -27,7 +27,7 @@ import msgspec
 
 from bench import feed, misp
 from bench.feed import Feed
-from bench.measure import Rate, Report, Watch, arguments, calibrate, size
+from bench.measure import Memory, Rate, Report, Watch, arguments, calibrate, size
 from comity.boot.compose import Machine, opened
 from comity.surfaces.cli.verbs import Ask, Verb
 from comity.surfaces.cli.verbs.correlating import CORRELATE, Correlate
@@ -64,7 +64,8 @@ class Ran(NamedTuple):
     answer: dict[str, Any]
     clock: float  # seconds
     processor: float  # seconds, of its helper too
-    megabytes: float  # of its process at the peak
+    megabytes: float  # of its own, its helper's too, at the peak; the store's pages that it maps are the system's cache
+    mapped: float  # megabytes of files that it maps, at the peak
 
     def rate(self, count: int) -> Rate:
         return Rate(count / self.clock, count / self.processor)
@@ -88,9 +89,11 @@ class Place:
         with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as said:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told, stderr=said, env=env)
             assert process.stdin is not None
-            with process.stdin as pipe:
+            memory = Memory(process.pid)
+            with process.stdin as pipe, memory.watched():
                 pipe.writelines(given)
-            _, status, used = os.wait4(process.pid, 0)
+                pipe.close()
+                _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             clock = time.perf_counter() - began
             for file in (told, said):
@@ -98,7 +101,7 @@ class Place:
             if process.returncode:
                 raise SystemExit(f"comity {' '.join(words)}:\n{(said.read() + told.read()).decode()[-2_000:]}")
             answer = json.loads(told.read())
-        return Ran(answer, clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1_000)
+        return Ran(answer, clock, used.ru_utime + used.ru_stime, memory.own, memory.mapped)
 
 
 # -- in and out ------------------------------------------------------------------------
@@ -124,6 +127,7 @@ def export(report: Report, place: Place, source: str, form: str, count: int) -> 
     report.figure(f"{name}: seconds", done.clock, SECONDS_MAX if full else 0)
     report.figure(f"{name}: seconds of the processor", done.processor)
     report.figure(f"{name}: MB of memory at the peak", done.megabytes, MEGABYTES_MAX)
+    report.figure(f"{name}: MB of the store mapped beside it", done.mapped)
 
 
 def misp_both_ways(report: Report, place: Place) -> None:

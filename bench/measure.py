@@ -11,9 +11,10 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,6 +97,38 @@ def memory_megabytes(process: int | str, field: str = "VmRSS") -> float:
         if line.startswith(field):
             return int(line.split()[1]) / 1_000
     raise ValueError(field)
+
+
+class Memory:
+    """Looks at the memory of another process and of those it began, twenty times a second (Linux)."""
+
+    def __init__(self, process: int) -> None:
+        self.own = 0.0  # megabytes at the peak, of all of them together, without pages of files that they map
+        self.mapped = 0.0  # megabytes of such pages of the first, at the peak: they are the system's cache
+        self._process = process
+        self._done = threading.Event()
+
+    def _look(self) -> None:
+        while not self._done.wait(0.05):
+            with suppress(OSError, ValueError):  # one of them ended meanwhile
+                self.mapped = max(self.mapped, memory_megabytes(self._process, "RssFile"))
+                self.own = max(self.own, sum(memory_megabytes(one, "RssAnon") for one in self._family()))
+
+    def _family(self) -> list[int]:
+        found = [self._process]
+        for one in found:
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        return found
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._look)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
 
 
 def disk_bytes(path: Path) -> int:

@@ -72,11 +72,11 @@ def test_a_helper_ends_when_nobody_asks_on() -> None:
 
 
 def test_on_one_processor_there_is_no_helper(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_helper() -> None:
+    def no_helper(*_: object, **__: object) -> None:
         raise AssertionError("a helper was begun")
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    monkeypatch.setattr(checking, "_Helper", no_helper)
+    monkeypatch.setattr(checking, "Ahead", no_helper)
     given = batches(BEGIN_BATCHES + 3)
     assert list(map(list, check_beside(iter(given)))) == list(intel.check_each(given))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from comity.formats.stix import leads
 from comity.node import feeding, ingest
 from comity.node.feeding import Sieve, Sifted
 from comity.statement import Marking
@@ -46,7 +47,7 @@ def address(number: int, value: str, **more: object) -> dict[str, object]:
 
 
 def given(
-    one: Inhabitant, objects: list[dict[str, object]], sieve: Sieve = ALL, warned: feeding.Warned | None = None
+    one: Inhabitant, objects: list[dict[str, object]], sieve: Sieve = ALL, warned: leads.Warned | None = None
 ) -> tuple[list[str], Sifted]:
     """Ingest objects; return the values that a sensor gets, and what was left out."""
     with one.node.writing() as unit:
@@ -56,7 +57,7 @@ def given(
     sifted = Sifted()
     with one.store.read() as unit:
         places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
-        items = list(feeding.items(one.node, unit, places, sieve, sifted, at=START, warned=warned))
+        items = list(feeding.items(one.node, unit, places, sieve, sifted, at=START, read=leads.reader(warned)))
     assert sifted.given == len(items)
     assert {item.tlp for item in items} <= {"GREEN"}
     return [item.value for item in items], sifted
@@ -117,7 +118,9 @@ def test_likely_false_positives_stay_out_unless_they_are_wanted(one: Inhabitant)
     assert (values, dict(sifted.left)) == (["198.51.100.1"], {"on a warning list": 1})
     with one.store.read() as unit:
         places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
-        items = feeding.items(one.node, unit, places, Sieve(warned=True), Sifted(), at=START, warned=lambda _: True)
+        items = feeding.items(
+            one.node, unit, places, Sieve(warned=True), Sifted(), at=START, read=leads.reader(lambda _: True)
+        )
         assert len(list(items)) == 2
 
 
@@ -136,3 +139,27 @@ def test_another_source_cannot_take_a_value_off_the_list(one: Inhabitant) -> Non
     ingest.ingest(one.node, one.actor, other, [json.dumps(forged).encode()])
     values, _ = given(one, [address(1, "198.51.100.1")])
     assert values == ["198.51.100.1"]
+
+
+def test_runs_of_many_classes_and_of_few_give_the_same(one: Inhabitant, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = [address(number, f"198.51.100.{number % 200}") for number in range(1, 400)]
+    values, sifted = given(one, objects)
+    with one.store.read() as unit:
+        places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
+        for at_once in (1, 7, 1_024):
+            monkeypatch.setattr(feeding, "READ_AT_ONCE", at_once)
+            for apart in (0, 4):  # 0: entry by entry
+                monkeypatch.setattr(feeding, "CLASSES_APART", apart)
+                done = Sifted()
+                items = feeding.items(one.node, unit, places, ALL, done, at=START)
+                assert [item.value for item in items] == values
+                assert (done.given, done.left) == (sifted.given, sifted.left)
+
+
+def test_an_answer_that_is_missing_is_no_short_list(one: Inhabitant) -> None:
+    given(one, [address(1, "198.51.100.1"), address(2, "198.51.100.2")])
+    with one.store.read() as unit:
+        places = [at for at, _ in one.services.queries.home_objects(unit, source="feed", type_="", after=0)]
+        lossy = lambda batches: (leads.leads_of(list(batch)[1:]) for batch in batches)  # noqa: E731
+        with pytest.raises(ValueError, match="shorter"):
+            list(feeding.items(one.node, unit, places, ALL, Sifted(), at=START, read=lossy))

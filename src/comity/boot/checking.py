@@ -7,10 +7,7 @@ cannot be had or dies the work is done here. One helper is enough: keeping takes
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import chain, islice
 from multiprocessing.connection import Connection
 from typing import Final
@@ -20,13 +17,10 @@ import msgspec
 from comity.areas import intel
 from comity.areas.intel import Facts
 from comity.boot import beside
-from comity.boot.collecting import collect_rarely
-from comity.errors import ComityError
+from comity.boot.beside import Ahead
 from comity.formats.stix.report import Refusal
 
 BEGIN_BATCHES: Final = 3  # batches checked here first: a helper takes half a second to begin, 12,000 objects' worth
-PROCESSORS_MIN: Final = 2  # on one processor a helper only takes memory
-STOP_SECONDS: Final = 5.0  # seconds a helper gets to end after its input did; then it is ended
 
 
 class _Answers(msgspec.Struct, array_like=True, gc=False):
@@ -49,58 +43,25 @@ def check_beside(batches: Iterable[Sequence[bytes]]) -> Iterator[Sequence[Facts 
     if first is None:
         return
     rest = chain([first], source)
-    if len(os.sched_getaffinity(0)) < PROCESSORS_MIN:
+    if not beside.is_worth_it():
         yield from intel.check_each(rest)
         return
-    helper = _Helper()
+    helper: Ahead[Sequence[bytes], Sequence[Facts | Refusal]] = Ahead(
+        _serve, "comity-check", pack=_PACK, unpack=_unpacked, here=intel.check_many
+    )
     try:
-        yield from helper.check(rest)
+        yield from helper.answers(rest)
     finally:
         helper.stop()
 
 
-class _Helper:
-    """A process that checks one batch while this one keeps the batch before."""
-
-    def __init__(self) -> None:
-        self._process, self._connection = beside.begin(_serve, "comity-check")
-        self._alive = True
-
-    def check(self, batches: Iterator[Sequence[bytes]]) -> Iterator[Sequence[Facts | Refusal]]:
-        """Answer batches in their order."""
-        given = next(batches, None)
-        self._give(given)
-        while given is not None:
-            following = next(batches, None)
-            answers = self._take(given)
-            self._give(following)
-            yield answers
-            given = following
-
-    def _give(self, batch: Sequence[bytes] | None) -> None:
-        if batch is None or not self._alive:
-            return
-        try:
-            self._connection.send_bytes(_PACK(batch))
-        except OSError:
-            self._alive = False
-
-    def _take(self, given: Sequence[bytes]) -> Sequence[Facts | Refusal]:
-        """Return the answers for the batch that was given; where the helper is gone, made here."""
-        if self._alive:
-            try:
-                return _joined(_ANSWERS(self._connection.recv_bytes()))
-            except (OSError, EOFError):
-                self._alive = False
-        return intel.check_many(given)
-
-    def stop(self) -> None:
-        """End the helper."""
-        self._connection.close()
-        beside.end(self._process, STOP_SECONDS)
+def _packed(answers: Sequence[Facts | Refusal]) -> bytes:
+    refused = [(place, one) for place, one in enumerate(answers) if isinstance(one, Refusal)]
+    return _PACK(_Answers([one for one in answers if isinstance(one, Facts)], refused))
 
 
-def _joined(answers: _Answers) -> Sequence[Facts | Refusal]:
+def _unpacked(message: bytes) -> Sequence[Facts | Refusal]:
+    answers = _ANSWERS(message)
     found: list[Facts | Refusal] = list(answers.good)
     for place, refused in answers.refused:
         found.insert(place, refused)
@@ -108,11 +69,4 @@ def _joined(answers: _Answers) -> Sequence[Facts | Refusal]:
 
 
 def _serve(connection: Connection) -> None:
-    """Answer batches until the other process closes its end, or is gone."""
-    collect_rarely()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one at the keyboard stops the other process, which stops this
-    with suppress(EOFError, OSError, ComityError):  # what went wrong here is met again where the work is then done
-        while True:
-            answers = intel.check_many(_BODIES(connection.recv_bytes()))
-            refused = [(place, one) for place, one in enumerate(answers) if isinstance(one, Refusal)]
-            connection.send_bytes(_PACK(_Answers([one for one in answers if isinstance(one, Facts)], refused)))
+    beside.answer(connection, lambda message: _packed(intel.check_many(_BODIES(message))))

@@ -11,8 +11,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from comity.boot import outgoing
@@ -29,6 +29,7 @@ from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import PoliteFetching, PoliteWay, PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
+from comity.formats.stix.leads import Reader
 from comity.http.fetch import Fetcher
 from comity.limits import TRY_SECONDS_MAX
 from comity.node import books, delivering, generations, neighbours, parties, polling, rebuild, sources, views
@@ -103,6 +104,12 @@ class Machine:
     def warnings(self) -> WarningLists:
         """Return the warning lists of this machine."""
         return self._warnings
+
+    def leads(self, kinds: Sequence[str], count: int) -> AbstractContextManager[Reader]:
+        """Lend what reads the leads of about `count` indicators: where they are many, on the other processor."""
+        from comity.boot.leading import reading
+
+        return reading(self._warnings, kinds, count)
 
     @property
     def readers(self) -> Readers:

@@ -26,6 +26,7 @@ from comity.node.node import Node
 from comity.node.ports import Entry, Unit, place, position
 from comity.node.queries import Ident
 from comity.node.releases import Class
+from comity.node.repeats import Repeats
 from comity.node.scoring import Asked, Judge, Worth
 from comity.node.spans import runs
 from comity.statement import Header, Marking
@@ -72,7 +73,7 @@ class _Said(NamedTuple):
     which: Ident
 
 
-class _Fit(NamedTuple):
+class _Fit(msgspec.Struct, frozen=True, gc=False):
     """An entry that may give leads."""
 
     at: int  # its position
@@ -112,7 +113,8 @@ def items(
     under_way: deque[_Batch] = deque()
 
     def bodies() -> Iterator[list[bytes]]:
-        for batch in _batches(node, unit, places, done, at):
+        stated = Repeats(unit, intel.STATED, "modified", asked=len(places))
+        for batch in _batches(node, unit, places, stated, done, at):
             under_way.append(batch)
             yield batch.bodies
 
@@ -190,21 +192,24 @@ class _Sifting:
 # -- entries --------------------------------------------------------------------------------
 
 
-def _batches(node: Node, unit: Unit, places: Sequence[int], done: Sifted, at: Instant) -> Iterator[_Batch]:
+def _batches(
+    node: Node, unit: Unit, places: Sequence[int], stated: Repeats, done: Sifted, at: Instant
+) -> Iterator[_Batch]:
     """Yield what may give leads, the newest first; count what may not."""
     for start, end in reversed(runs(places)):
         log_id, first = place(start)
         stop = first + end - start
         for last in range(stop, first, -READ_AT_ONCE):
-            batch = _batch(node, unit, log_id, max(first, last - READ_AT_ONCE), last, done, at)
+            batch = _batch(node, unit, (log_id, max(first, last - READ_AT_ONCE), last), stated, done, at)
             if batch.fit:
                 yield batch
 
 
-def _batch(node: Node, unit: Unit, log_id: int, start: int, end: int, done: Sifted, at: Instant) -> _Batch:
+def _batch(node: Node, unit: Unit, run: tuple[int, int, int], stated: Repeats, done: Sifted, at: Instant) -> _Batch:
+    log_id, start, end = run
     rows = _rows(unit, log_id, start, end)
     numbers = [intel.object_number(row[1]) for row in rows]
-    versions = _versions(unit, numbers)
+    versions = _versions(unit, stated, numbers)
     older = _superseded(node, unit, rows, numbers, versions)
     held = _held(node, unit, log_id, start, end)
     left = done.left
@@ -265,14 +270,14 @@ def _rows(unit: Unit, log_id: int, start: int, end: int) -> Sequence[tuple[Any, 
     return unit.views.scan(intel.OBJECT, first, last, limit=end - start)
 
 
-def _versions(unit: Unit, numbers: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+def _versions(unit: Unit, stated: Repeats, numbers: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """Return for those objects that have several versions all of these, as (modified, position)."""
-    several = unit.views.differing(intel.STATED, "modified", sorted(set(numbers)))
+    several = list(stated.of(set(numbers)))
     if not several:
         return {}
     found: dict[int, list[tuple[int, int]]] = {}
-    stated: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
-    for at, number, modified in stated:
+    rows: Sequence[tuple[Any, ...]] = unit.views.find_many(intel.STATED, "object", several)
+    for at, number, modified in rows:
         found.setdefault(number, []).append((modified, at))
     return found
 

@@ -217,6 +217,9 @@ class Views(Protocol):
     def repeated(self, view: View) -> Sequence[tuple[Value, ...]]:
         """Return the rows of a view clustered by one column whose key another row has, too, in no order."""
 
+    def repeated_keys(self, view: View, *, most: int) -> Sequence[Value] | None:
+        """Return those keys alone, found in one pass; None where they are more than `most`."""
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
 

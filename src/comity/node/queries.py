@@ -205,10 +205,6 @@ class Queries:
         """Return what is known by each of many keys (`observables.key`); nothing known, no row."""
         return self._told(unit, actor, unit.lookups.many(intel.OBSERVABLE, keys))
 
-    def reading(self, unit: Unit, actor: Actor, which: Ident) -> Reading:
-        """Return what statements of a class say of themselves to an office."""
-        return self._reading(unit, actor, *which)
-
     def _told(self, unit: Unit, actor: Actor, rows: Sequence[Sight]) -> dict[bytes, list[Found]]:
         """Return by key what this office is told: each version once, with everybody who says it."""
         readings = self._kept(actor)
@@ -265,16 +261,17 @@ class Queries:
         )
         return reading
 
-    def _reading(self, unit: Unit, actor: Actor, log_id: int, header_id: int, standing_id: int) -> Reading:
-        readings, ident = self._kept(actor), (log_id, header_id, standing_id)
-        return readings.get(ident) or self._read(unit, actor, readings, ident)
+    def reading(self, unit: Unit, actor: Actor, which: Ident) -> Reading:
+        """Return what statements of a class say of themselves to an office."""
+        readings = self._kept(actor)
+        return readings.get(which) or self._read(unit, actor, readings, which)
 
     def _witness(
         self, unit: Unit, actor: Actor, at: int, held: Held, header_id: int, standing_id: int
     ) -> Witness | None:
         if held is not Held.PAYLOAD:
             return None
-        reading = self._reading(unit, actor, place(at)[0], header_id, standing_id)
+        reading = self.reading(unit, actor, (place(at)[0], header_id, standing_id))
         if not reading.readable and not self._through_accord(unit, actor, at):
             return None
         return Witness(at, reading)
@@ -286,7 +283,7 @@ class Queries:
             (brief,) = unit.entries.brief(log_id, index, index + 1)
             if (
                 brief.held is Held.PAYLOAD
-                and self._reading(unit, actor, log_id, brief.header_id, brief.standing_id).readable
+                and self.reading(unit, actor, (log_id, brief.header_id, brief.standing_id)).readable
             ):
                 return True
         return False
@@ -318,7 +315,7 @@ class Queries:
         """Return those of some positions, ascending, whose entries this actor may see."""
         found = array("q")
         for run in class_runs(unit, places):
-            if self._reading(unit, actor, run.log_id, *run.which).readable:
+            if self.reading(unit, actor, (run.log_id, *run.which)).readable:
                 found.extend(run.places)
             else:
                 found.extend([at for at in run.places if self._through_accord(unit, actor, at)])

@@ -31,6 +31,8 @@ from comity.vocab import Held, Purpose
 
 KIND: Final = "home.release"
 READ_AT_ONCE: Final = 4_096  # entries read together, without bytes
+HALVED_MIN: Final = 256  # entries; so few are read one by one
+_TWO: Final = 2
 CLASSES_KEPT: Final = 65_536  # decisions kept in memory: some 500 bytes each
 
 
@@ -263,14 +265,26 @@ def class_runs(unit: Unit, places: Sequence[int]) -> Iterator[ClassRun]:
 
 def classes_in(unit: Unit, log_id: int, start: int, end: int) -> Iterator[ClassRun]:
     """Yield the same of a run of a log's entries."""
-    count = unit.logs.get(log_id).size  # what came ahead of its turn stands behind it
+    size = unit.logs.get(log_id).size  # what came ahead of its turn stands behind it
     for first in range(start, end, READ_AT_ONCE):
         last = min(first + READ_AT_ONCE, end)
-        classes = unit.entries.classes(log_id, first, last) if last <= count else ()
-        if len(classes) == 1 and [held for _, _, held in unit.entries.held_runs(log_id, first, last)] == [Held.PAYLOAD]:
-            yield ClassRun(log_id, first, last, Class(*classes[0]))
-        elif classes or last > count:
+        if last <= size:
+            yield from _halved(unit, log_id, first, last)
+        else:
             yield from _one_by_one(log_id, unit.entries.brief(log_id, first, last))
+
+
+def _halved(unit: Unit, log_id: int, start: int, end: int) -> Iterator[ClassRun]:
+    """Yield a short run's classes; where one ends and another begins is found by halving."""
+    classes = unit.entries.classes(log_id, start, end)
+    if len(classes) == 1 and [held for _, _, held in unit.entries.held_runs(log_id, start, end)] == [Held.PAYLOAD]:
+        yield ClassRun(log_id, start, end, Class(*classes[0]))
+    elif len(classes) == _TWO and end - start > HALVED_MIN:
+        middle = (start + end) // 2
+        yield from _halved(unit, log_id, start, middle)
+        yield from _halved(unit, log_id, middle, end)
+    elif classes:
+        yield from _one_by_one(log_id, unit.entries.brief(log_id, start, end))
 
 
 def _one_by_one(log_id: int, found: Iterable[Brief]) -> Iterator[ClassRun]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from comity.areas import intel
 from comity.canon import Instant, OfficeId
 from comity.formats import confidence, decay
@@ -21,6 +23,7 @@ from comity.node.actor import Actor
 from comity.node.node import Node
 from comity.node.ports import Unit
 from comity.node.queries import Found, Ident, Newest, Queries, Reading, Witness, still
+from comity.node.repeats import Repeats
 from comity.node.seen import Seen, seen
 
 SHELF: Final = "decay"  # office -> its table of models, as it was written
@@ -214,7 +217,7 @@ def of_value(
     return score(kind, said, _words(key, said, sightings), weights(unit, actor), at)
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A value to be weighed among very many, as one entry says it that is valid and neither revoked nor replaced."""
 
     kind: str
@@ -226,7 +229,7 @@ class Asked(NamedTuple):
     modified: Instant
 
 
-class Worth(NamedTuple):
+class Worth(msgspec.Struct, frozen=True, gc=False):
     """What a value is worth among very many."""
 
     score: int | None
@@ -238,32 +241,32 @@ Judge = Callable[[Unit, Sequence[Asked]], list[Worth | None]]
 """Says of values what they are worth; None where nothing that stands says it."""
 
 
-def judge(queries: Queries, actor: Actor, at: Instant) -> Judge:
-    """Return what says of many values what they are worth: by everybody who says them, as a look-up does.
+def judge(queries: Queries, actor: Actor, at: Instant, *, asked: int = 0) -> Judge:
+    """Return what says, within one unit of work, what about `asked` values are worth: by everybody who says them.
 
     Most values are said by one entry, of an object that has one version, and nobody sighted them: those are weighed by
     what is asked, and nothing is looked up. The others are looked up like any value.
     """
     weighing: Weights | None = None
+    said: Repeats | None = None
 
     def judged(unit: Unit, values: Sequence[Asked]) -> list[Worth | None]:
-        nonlocal weighing
-        if weighing is None:
-            weighing = weights(unit, actor)
-        said_twice = unit.views.differing(intel.OBSERVABLE, "position", [one.key for one in values])
-        others = {*said_twice, *_sighted(unit, values)}
+        nonlocal weighing, said
+        if weighing is None or said is None:
+            weighing, said = weights(unit, actor), Repeats(unit, intel.OBSERVABLE, "position", asked=asked)
+        others = {*said.of({one.key for one in values}), *_sighted(unit, values)}
         others.update([one.key for one in values if one.versions])
         looked = _looked_up(queries, unit, actor, [one for one in values if one.key in others], weighing, at)
         answers: list[Worth | None] = []
-        readings: dict[Ident, Reading] = {}
+        shares: dict[Ident, int] = {}
         for one in values:
             if one.key in others:
                 answers.append(looked[one.key, one.kind])
                 continue
-            reading = readings.get(one.which)
-            if reading is None:
-                reading = readings[one.which] = queries.reading(unit, actor, one.which)
-            answers.append(_alone(one, reading, weighing, at))
+            share = shares.get(one.which)
+            if share is None:
+                share = shares[one.which] = _share(queries.reading(unit, actor, one.which), weighing)
+            answers.append(_alone(one, share, weighing, at) if share >= 0 else None)
         return answers
 
     return judged
@@ -278,15 +281,18 @@ def _sighted(unit: Unit, values: Sequence[Asked]) -> set[bytes]:
     return {keys[row[1]] for row in rows}
 
 
-def _alone(asked: Asked, reading: Reading, weighing: Weights, at: Instant) -> Worth | None:
-    """Return what a value is worth that one entry says; None where nobody stands by it."""
-    if reading.retracted:
-        return None
+def _share(reading: Reading, weighing: Weights) -> int:
+    """Return how many per cent of what a class says count; below nothing where nobody stands by it."""
+    return -1 if reading.retracted else weighing.share(reading)
+
+
+def _alone(asked: Asked, share: int, weighing: Weights, at: Instant) -> Worth:
+    """Return what a value is worth that one entry says."""
     counted = asked.confidence
-    if weighing.reliability and counted is not None:
-        counted = counted * weighing.share(reading) // SCORE_MAX
+    if share != SCORE_MAX and counted is not None:
+        counted = counted * share // SCORE_MAX
     score, faded = _worn(weighing.by_kind[asked.kind], counted, asked.modified, at)
-    return Worth(score, faded, alone=True)
+    return Worth(score, faded, True)
 
 
 def _looked_up(

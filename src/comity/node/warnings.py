@@ -45,6 +45,14 @@ class Choice(NamedTuple):
     bytes_max: int = WARNING_LIST_BYTES_MAX  # of a list's file: 8 MB leave out the lists of a million names
 
 
+class Counted(NamedTuple):
+    """How many lists and entries are in use, and how many of both could not be used."""
+
+    lists: int
+    entries: int
+    losses: int
+
+
 class Asked(NamedTuple):
     """When, and of how many lists, something was asked."""
 
@@ -83,18 +91,19 @@ class WarningLists:
 
     def __init__(self, home: Path | None, choice: Choice = Choice()) -> None:  # noqa: B008
         """Remember the node's directory, if it has one, and which lists to use; read nothing."""
-        self._home = home
-        self._choice = choice
+        self.home = home
+        self.choice = choice
         self._stamp: tuple[File, ...] = ()
         self._kept: Warnings | None = None
+        self._noted: tuple[tuple[File, ...], Counted] | None = None
 
     def files(self) -> list[File]:
         """Return the files of lists: the node's own, then the installed ones."""
-        own = self._home / FOLDER if self._home is not None else None
+        own = self.home / FOLDER if self.home is not None else None
         found: list[File] = []
         for folder in (own, reference.installed(PACKAGE, *_INSIDE)):
             found += reference.files(folder, _PATTERNS, WARNING_LISTS_MAX)
-        return [file for file in found if file.name not in self._choice.without]
+        return [file for file in found if file.name not in self.choice.without]
 
     def warnings(self) -> Warnings | None:
         """Return the lists, read again where files changed; None where there is none."""
@@ -108,7 +117,7 @@ class WarningLists:
     def _read(self, found: Sequence[File]) -> Warnings:
         builder = Builder()
         for file in found:
-            if file.size > self._choice.bytes_max:
+            if file.size > self.choice.bytes_max:
                 continue
             data = reference.read(file, WARNING_LIST_BYTES_MAX)
             if isinstance(data, Loss):
@@ -118,7 +127,7 @@ class WarningLists:
         return builder.done()
 
     def _wanted(self, listed: Listed) -> bool:
-        return listed.category in self._choice.categories and listed.name not in self._choice.without
+        return listed.category in self.choice.categories and listed.name not in self.choice.without
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -129,14 +138,31 @@ class WarningLists:
         """Give the memory back; the next question reads the lists again."""
         self._kept, self._stamp = None, ()
 
+    def counted(self) -> Counted:
+        """Return how many lists there are to ask."""
+        kept = self.warnings()
+        if kept is not None:
+            return Counted(len(kept.lists), kept.entries, kept.losses.counts.total())
+        return Counted(0, 0, self._kept.losses.counts.total() if self._kept is not None else 0)
+
+    def note(self, counted: Counted) -> None:
+        """Note how many lists another process found, which asks them instead of this one."""
+        self._noted = tuple(self.files()), counted
+
+    def asked(self, at: Instant) -> Asked:
+        """Return how many lists there are to ask at a moment; nothing is read where another process said so."""
+        stamp = tuple(self.files())
+        noted = self._noted is not None and self._noted[0] == stamp and self._kept is None
+        counted = self._noted[1] if noted and self._noted is not None else self.counted()
+        why = ""
+        if not counted.lists:
+            why = f"none of the {len(stamp)} files of warning lists is in use" if stamp else NONE_HERE
+        return Asked(at, *counted, why)
+
     def ready(self, at: Instant) -> tuple[Asked, Warnings | None]:
         """Return how many lists there are to ask at a moment, and the lists; None and why where there is none."""
         kept = self.warnings()
-        if kept is not None:
-            return Asked(at, len(kept.lists), kept.entries, kept.losses.counts.total(), ""), kept
-        lost = self._kept.losses.counts.total() if self._kept is not None else 0
-        why = f"none of the {len(self._stamp)} files of warning lists is in use" if self._stamp else NONE_HERE
-        return Asked(at, 0, 0, lost, why), None
+        return self.asked(at), kept
 
 
 def flagged(node: Node, lists: WarningLists, values: Iterable[Observable]) -> Flagged:

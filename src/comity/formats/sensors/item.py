@@ -232,7 +232,8 @@ def inert(text: str, harmful: Mapping[int, str | None] = MappingProxyType({})) -
 
     For names and labels only: a value is never changed. Raises nothing.
     """
-    return one_line(text, INERT_CHARS_MAX).translate(harmful)
+    line = one_line(text, INERT_CHARS_MAX)
+    return line.translate(harmful) if harmful else line
 
 
 def one_line(text: str, chars: int = LINE_CHARS_MAX) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from comity.formats.sensors.item import (
@@ -29,7 +30,7 @@ KINDS: Final = (*ADDRESSES, "domain", "url", "user-agent", "certificate")
 LISTED: Final = (*ADDRESSES, "domain", "user-agent", "md5", "sha1", "sha256")
 RULE_BYTES_MAX: Final = 8_000  # bytes of one rule: Suricata 7 reads lines of 8,191
 DATASET_LINE_MAX: Final = 1_000  # characters of base64: Suricata 7 reads lines of 1,023
-_MESSAGE: Final = str.maketrans({'"': "'", ";": ",", "\\": "/", "|": "/", ":": " ", "(": "[", ")": "]"})
+_MESSAGE: Final = (('"', "'"), (";", ","), ("\\", "/"), ("|", "/"), (":", " "), ("(", "["), (")", "]"))
 _QUIET: Final = re.compile(r"""[^";\\|:()]*+""").fullmatch
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._/~@#$%^&*()=+\[\]{}<>?'`-]+").fullmatch
 _SPECIAL: Final = re.compile(r"[^A-Za-z0-9 ._/~@#$%^&*()=+\[\]{}<>?'`-]+")
@@ -80,14 +81,23 @@ def web(item: Item, skipped: Skipped) -> re.Match[str] | None:
 def message(item: Item) -> str:
     """Return what a message calls an item: its name, or its value, without the signs that mean something in a rule."""
     text = inert(item.name or item.value)
-    return text if _QUIET(text) else text.translate(_MESSAGE)
+    if not _QUIET(text):
+        for sign, other in _MESSAGE:
+            if sign in text:
+                text = text.replace(sign, other)
+    return text
 
 
 def about_item(item: Item) -> str:
     """Return the metadata of a rule: what an analyst wants beside an alert, as words without any sign."""
-    sure = "" if item.confidence is None else f", confidence {item.confidence}"
     stix = f", stix {_token(item.ident)[:128]}" if item.ident else ""
-    return f"metadata:tlp {_token(item.tlp)[:16]}{sure}{stix};"
+    return f"metadata:{_facts(item.tlp, item.confidence)}{stix};"
+
+
+@lru_cache(maxsize=1_024)
+def _facts(tlp: str, confidence: int | None) -> str:
+    sure = "" if confidence is None else f", confidence {confidence}"
+    return f"tlp {_token(tlp)[:16]}{sure}"
 
 
 def _token(text: str) -> str:
@@ -100,13 +110,6 @@ def _tests(item: Item, skipped: Skipped) -> tuple[tuple[str, str], ...]:
     match item.kind:
         case "ipv4" | "ipv6":
             return ((f"ip any any <> {value} any", ""),)
-        case "domain":
-            text, size = content(value), len(value.encode())
-            return (
-                ("dns any any -> any any", f'dns.query; content:"{text}"; nocase; bsize:{size}; '),
-                ("tls any any -> any any", f'tls.sni; content:"{text}"; nocase; bsize:{size}; '),
-                ("http any any -> any any", f'http.host; content:"{text}"; bsize:{size}; '),
-            )
         case "url":
             found = web(item, skipped)
             if found is None:
@@ -128,6 +131,21 @@ def _tests(item: Item, skipped: Skipped) -> tuple[tuple[str, str], ...]:
             return (("tls any any -> any any", f'tls.cert_fingerprint; content:"{content(pairs)}"; '),)
 
 
+def _of_domain(item: Item, sids: Sids) -> str:
+    """Return the rules for a name: most of a long list are names, and no name in its normal form is too long."""
+    value, size, said = item.value, len(item.value), message(item)
+    tail = f"{about_item(item)} rev:{revision(item.modified)}; sid:"
+    sid = sids.first("domain", value)
+    return (
+        f'alert dns any any -> any any (msg:"Comity domain {said}"; '
+        f'dns.query; content:"{value}"; nocase; bsize:{size}; {tail}{sid};)\n'
+        f'alert tls any any -> any any (msg:"Comity domain {said}"; '
+        f'tls.sni; content:"{value}"; nocase; bsize:{size}; {tail}{sid + 1};)\n'
+        f'alert http any any -> any any (msg:"Comity domain {said}"; '
+        f'http.host; content:"{value}"; bsize:{size}; {tail}{sid + 2};)\n'
+    )
+
+
 def rules(items: Iterable[Item], about: About, skipped: Skipped) -> Iterator[bytes]:
     """Write rules for single values; each value must be given once, because it has signature ids of its own."""
 
@@ -135,6 +153,9 @@ def rules(items: Iterable[Item], about: About, skipped: Skipped) -> Iterator[byt
         yield heading(about, "#")
         sids = Sids()
         for item in suited(items, KINDS, about, skipped):
+            if item.kind == "domain":
+                yield _of_domain(item, sids)
+                continue
             tests = _tests(item, skipped)
             if not tests:
                 continue

@@ -1,7 +1,7 @@
 """Leads: the values of indicators that are each worth acting on alone, as many objects at once as there are.
 
-Rules: only an indicator whose pattern is one value, or one of several, gives leads; of a combination, or of a pattern of
-another language, there is none, and the note says so. Bytes in, plain values out: no clock, no store, so
+Rules: only an indicator whose pattern is one value, or one of several, gives leads; of a combination, or of a pattern
+of another language, there is none, and the note says so. Bytes in, plain values out: no clock, no store, so
 that it can be done in another process. A value that is on a warning list is told so, and judged elsewhere.
 """
 
@@ -74,8 +74,8 @@ def lead_of(body: bytes, kinds: frozenset[str] = frozenset(), warned: Warned | N
 
 
 def _slowly(tree: dict[str, Any]) -> _Indicator:
-    labels = tuple(label for label in tree.get("labels") or () if isinstance(label, str))
-    pattern = tree.get("pattern")
+    given, pattern = tree.get("labels"), tree.get("pattern")
+    labels = tuple(label for label in given if isinstance(label, str)) if isinstance(given, list) else ()
     return _Indicator(
         str(tree.get("id", "")),
         pattern if isinstance(pattern, str) else "",

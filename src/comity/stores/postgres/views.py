@@ -83,6 +83,13 @@ class PostgresViews:
         sql = f'SELECT {_columns(view)} FROM {table(view)} WHERE "{key}" IN ({several})'
         return self._connection.execute(sql).fetchall()
 
+    def repeated_keys(self, view: View, *, most: int) -> Sequence[Value] | None:
+        """Return those keys alone, found in one pass; None where they are more than `most`."""
+        key = view.clustered[0]
+        sql = f'SELECT "{key}" FROM {table(view)} GROUP BY "{key}" HAVING count(*) > 1 LIMIT %s'
+        found = self._connection.execute(sql, (most + 1,)).fetchall()
+        return None if len(found) > most else [row[0] for row in found]
+
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[Row]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""
         sql = f"SELECT {_columns(view)} FROM {table(view)} WHERE position BETWEEN %s AND %s ORDER BY position LIMIT %s"

@@ -114,6 +114,20 @@ class SqliteViews:
 
     def repeated(self, view: View) -> Sequence[tuple[Value, ...]]:
         """Return the rows of a view clustered by one column whose key another row has, too, in no order."""
+        keys = set(self._repeated(view))
+        return self.find_many(view, view.clustered[0], sorted(keys)) if keys else []
+
+    def repeated_keys(self, view: View, *, most: int) -> Sequence[Value] | None:
+        """Return those keys alone, found in one pass; None where they are more than `most`."""
+        found: set[Any] = set()
+        for key in self._repeated(view):
+            found.add(key)
+            if len(found) > most:
+                return None
+        return list(found)
+
+    def _repeated(self, view: View) -> Iterator[Any]:
+        """Yield keys that several rows have; some of them twice."""
         key = view.clustered[0]
         name, *small = tables(view)
         # In the order of the tree, so that nothing is sorted; what waits is looked up in it.
@@ -121,8 +135,8 @@ class SqliteViews:
         for new in small:
             asked.append(f"SELECT {key} FROM {new} GROUP BY {key} HAVING count(*) > 1")
             asked.append(f"SELECT {key} FROM {new} n WHERE EXISTS (SELECT 1 FROM {name} v WHERE v.{key} = n.{key})")
-        keys = {row[0] for sql in asked for row in self._connection.execute(sql)}
-        return self.find_many(view, key, sorted(keys)) if keys else []
+        for sql in asked:
+            yield from (row[0] for row in self._connection.execute(sql))
 
     def scan(self, view: View, first: int, last: int, *, limit: int) -> Sequence[tuple[Value, ...]]:
         """Return the rows of positions `first` to `last` inclusive, ascending."""

@@ -6,7 +6,8 @@ others have their turn between two units of work, never inside one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from comity.canon import Instant, PartyId
 from comity.errors import Misuse
+from comity.formats.stix.leads import Reader
 from comity.node.actor import Actor
 from comity.node.catalogues import Catalogues
 from comity.node.delivering import Delivered, Way
@@ -80,6 +82,9 @@ class Desk(Protocol):
     @property
     def warnings(self) -> WarningLists:
         """Return the warning lists of this machine, read when they are first asked."""
+
+    def leads(self, kinds: Sequence[str], count: int) -> AbstractContextManager[Reader]:
+        """Lend what reads the leads of about `count` indicators and asks warning lists about values of `kinds`."""
 
     @property
     def readers(self) -> Readers:

@@ -117,6 +117,10 @@ class ViewsContract:
             unit.views.put(KEYS, rows[3:])
             assert list(unit.views.differing(KEYS, "until", [*keys, keys[1]])) == [keys[1]]
             assert list(unit.views.differing(KEYS, "until", [])) == []
+            repeated = [keys[0], keys[1], keys[3]]
+            assert {row[0] for row in unit.views.repeated(KEYS)} == {0, 1, 2, 3, 5, 6}
+            assert set(unit.views.repeated_keys(KEYS, most=3) or ()) == set(repeated)
+            assert unit.views.repeated_keys(KEYS, most=2) is None
             with raises(Misuse):
                 unit.views.differing(KEYS, "colour", keys)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from comity.formats.sensors.item import REASONS, About, Item, Skipped
 from comity.formats.sensors.table import WRITERS
 from comity.formats.stix import leads
 from comity.node import attachments, exporting, feeding, scoring
+from comity.node.actor import Actor
 from comity.node.deliveries import Grade
 from comity.node.editions import object_key
 from comity.node.exporting import Exported
@@ -53,17 +55,12 @@ def export(desk: Desk, ask: verbs.Export, kept: Kept | None = None) -> verbs.Exp
             places = [*places, *attachments.about(node, services.queries, unit, actor, places)]
         if ask.form in forms.NAMING:
             places = with_named(services, unit, actor, places)
-    exported = exporting.decide_export(node, services.releases, actor, places, audience)
-    if audience.correspondent:
-        # All that was decided: a form for sensors may carry less, and nobody is harmed by being told too much.
-        is_feed = actor.user.startswith(FEED_USER)
-        way = (Channel.FEED, Grade.FETCHED) if is_feed else (Channel.FILE, Grade.SENT)
-        services.seeing.given(audience.name, *way, exported.places)
-        if is_feed:
-            services.owing.replaced(audience.name, Channel.FEED)
-    sifted = Sifted()
-    with node.store.read() as unit:
-        skipped = _write(desk, unit, exported, ask, sifted, kept)
+    with _leads(desk, ask, len(places)) as read:
+        exported = exporting.decide_export(node, services.releases, actor, places, audience)
+        _note_given(desk, actor, exported)
+        sifted = Sifted()
+        with node.store.read() as unit:
+            skipped = _write(desk, unit, exported, ask, sifted, kept, read)
     whole = forms.is_whole(ask.form)
     return verbs.Exported(
         audience=audience.name,
@@ -74,7 +71,7 @@ def export(desk: Desk, ask: verbs.Export, kept: Kept | None = None) -> verbs.Exp
         values=0 if whole else sifted.given - skipped.total,
         withheld=exported.withheld,
         grounds=exported.grounds,
-        warnings="" if whole else desk.warnings.ready(node.now())[0].says(),
+        warnings="" if whole else desk.warnings.asked(node.now()).says(),
         left={
             **sifted.left,
             **{f"{kind}: {REASONS[rule]}": count for (kind, rule), count in skipped.counts.items()},
@@ -82,7 +79,32 @@ def export(desk: Desk, ask: verbs.Export, kept: Kept | None = None) -> verbs.Exp
     )
 
 
-def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted: Sifted, kept: Kept | None) -> Skipped:
+def _leads(desk: Desk, ask: verbs.Export, count: int) -> AbstractContextManager[leads.Reader]:
+    """Lend what reads leads, from before the decision: a process beside this one then begins meanwhile."""
+    return nullcontext(leads.reader()) if forms.is_whole(ask.form) else desk.leads(ask.kinds, count)
+
+
+def _note_given(desk: Desk, actor: Actor, exported: Exported) -> None:
+    """Note what a correspondent is given, before it leaves."""
+    services, audience = desk.services, exported.audience
+    if audience.correspondent:
+        # All that was decided: a form for sensors may carry less, and nobody is harmed by being told too much.
+        is_feed = actor.user.startswith(FEED_USER)
+        way = (Channel.FEED, Grade.FETCHED) if is_feed else (Channel.FILE, Grade.SENT)
+        services.seeing.given(audience.name, *way, exported.places)
+        if is_feed:
+            services.owing.replaced(audience.name, Channel.FEED)
+
+
+def _write(
+    desk: Desk,
+    unit: Unit,
+    exported: Exported,
+    ask: verbs.Export,
+    sifted: Sifted,
+    kept: Kept | None,
+    read: leads.Reader,
+) -> Skipped:
     """Write beside the place and rename, so that nobody reads half of it; return what the form could not carry."""
     path = Path(ask.path)
     skipped = Skipped()
@@ -93,7 +115,7 @@ def _write(desk: Desk, unit: Unit, exported: Exported, ask: verbs.Export, sifted
         _put_folder(task, ask.form, path)
     else:
         with beside(path) as file:
-            file.writelines(_written(task, ask, kept))
+            file.writelines(_written(task, ask, kept, read))
     if kept is not None and forms.is_whole(ask.form):
         for at, ident, label in exporting.idents(desk.services.node, unit, exported.places):
             kept(object_key(ident), at, label)
@@ -140,23 +162,21 @@ def _about(desk: Desk, exported: Exported, ask: verbs.Export) -> About:
     )
 
 
-def _written(task: Task, ask: verbs.Export, kept: Kept | None) -> Iterator[bytes]:
+def _written(task: Task, ask: verbs.Export, kept: Kept | None, read: leads.Reader) -> Iterator[bytes]:
     if ask.form in forms.WHOLE:
         return forms.WHOLE[ask.form].write(task)
     task.sifted.tell = None if kept is None else _given(ask.form, kept)
-    items = _items(task, ask)
+    items = _items(task, ask, read)
     if ask.form == forms.PLAIN:
         return (f"{item.value}\n".encode() for item in items if _is_plain(item, task.skipped))
     return WRITERS[ask.form].write(items, task.about, task.skipped)
 
 
-def _items(task: Task, ask: verbs.Export) -> Iterator[Item]:
+def _items(task: Task, ask: verbs.Export, read: leads.Reader) -> Iterator[Item]:
     desk, node = task.desk, task.desk.services.node
     sieve = Sieve(ask.confidence, ask.unsure, ask.kinds, ask.warned, ask.faded)
-    _, lists = desk.warnings.ready(node.now())
-    read = leads.reader(None if lists is None else lists.has, ask.kinds)
-    judge = scoring.judge(desk.services.queries, actor_of(desk, task.unit, ask), node.now())
     places = task.exported.places
+    judge = scoring.judge(desk.services.queries, actor_of(desk, task.unit, ask), node.now(), asked=len(places))
     values = feeding.items(node, task.unit, places, sieve, task.sifted, at=node.now(), read=read, judge=judge)
     for count, item in enumerate(values):
         if count % EXPORT_BATCH == 0:
