@@ -8,7 +8,7 @@ from random import Random
 from comity.canon import AccordId, OfficeId
 from comity.node.actor import Actor
 from comity.node.ports import position
-from comity.node.releases import briefs
+from comity.node.releases import class_runs
 from comity.party import OfficeRef
 from comity.statement import Marking
 from comity.testing.world import World, amber, indicators
@@ -30,7 +30,7 @@ def test_what_may_be_seen_of_many_entries_is_what_may_be_seen_of_each(tmp_path: 
         asked = every + every[::3]
         Random(2).shuffle(asked)
         alone = [at for at in every if one.services.queries.witness_at(unit, police, at) is not None]
-        assert one.services.queries.readable(unit, police, asked) == sorted(alone)
+        assert list(one.services.queries.readable(unit, police, asked)) == sorted(alone)
         assert 0 < len(alone) < len(every)
-        assert [brief.position for brief in briefs(unit, asked)] == sorted(every)
+        assert [at for run in class_runs(unit, asked) for at in run.places] == sorted(every)
     world.close()

@@ -376,22 +376,14 @@ class Queries:
     def home_objects(self, unit: Unit, *, source: str, type_: str, after: Instant) -> Iterator[tuple[int, Header]]:
         """Yield (position, header) of this party's own collected objects that fit a query."""
         code = intel.type_code(type_) if type_ else None
-        for log in unit.logs.all():
-            if not log.own or canon.parse_origin(log.origin)[1] is not None:
-                continue
-            yield from self._home_objects(unit, log, source, code, after)
-
-    def _home_objects(
-        self, unit: Unit, log: Log, source: str, code: int | None, after: Instant
-    ) -> Iterator[tuple[int, Header]]:
-        for run in classes_in(unit, log.id, 0, log.size):
-            header = self._node.header(unit.entries.header(run.which.header_id))
+        home = [log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None]
+        for run in (run for log in home for run in classes_in(unit, log.id, 0, log.size)):
+            header, places = self._node.header(unit.entries.header(run.which.header_id)), run.places
             if header.kind != INTEL_OBJECT or header.at < after or source not in {"", header.source}:
                 continue
             if code is None:
-                yield from zip(run.places, repeat(header))
+                yield from zip(places, repeat(header))
                 continue
-            places = run.places
             rows = unit.views.scan(intel.OBJECT, places[0], places[-1], limit=len(places))
             yield from ((int(row[0] or 0), header) for row in rows if row[2] == code)
 
