@@ -28,7 +28,7 @@ from comity.node.outbox import Kept
 from comity.node.owing import Owed
 from comity.node.ports import Log, Unit, position
 from comity.node.queries import only_retracted
-from comity.node.releases import Class, briefs
+from comity.node.releases import Class, class_runs
 from comity.node.services import Services
 from comity.node.things import seen, thing
 from comity.party import OfficeRef
@@ -75,7 +75,7 @@ def tell(services: Services, one: Neighbour, kept: Kept) -> Telling | None:
     if not event.runs:
         return Telling(_message(services, one, kept, subject=_subject(event)))
     with services.node.store.read() as unit:
-        places = _places(unit, event)
+        places: Sequence[int] = _places(unit, event)
         if event.what is What.RETRACTED:
             return _taken_back(services, unit, one, kept, places)
         if event.what is What.FORKED:
@@ -120,7 +120,7 @@ def _places(unit: Unit, event: Event) -> list[int]:
     return [] if log is None else [position(log.id, index) for run in event.runs for index in range(*run)]
 
 
-def _released(services: Services, one: Neighbour, places: Sequence[int]) -> list[int]:
+def _released(services: Services, one: Neighbour, places: Sequence[int]) -> Sequence[int]:
     """Decide for a correspondent, on record; return what may go. Raises `Refused` while it takes no part."""
     with services.node.store.read() as unit:
         audience = services.releases.audience(unit, one.to, one.purpose)
@@ -134,16 +134,15 @@ def _sorted(
     shown: list[tuple[int, str]] = []
     above: list[Tlp | None] = []
     actor = actor_for(services, one)
-    for brief in briefs(unit, places):
-        which = Class(brief.header_id, brief.standing_id)
-        log = unit.logs.get(brief.position >> 40)
-        if not tokens.serves_class(services.node, unit, actor, one.purpose, log, which):
+    for run in class_runs(unit, places):
+        log = unit.logs.get(run.log_id)
+        if not tokens.serves_class(services.node, unit, actor, one.purpose, log, run.which):
             continue
-        tlp = _label(services, unit, which)
+        tlp = _label(services, unit, run.which)
         if tlp is None or tlp.rank > one.ceiling.rank:
-            above.append(tlp)
+            above += [tlp] * len(run.places)
         else:
-            shown.append((brief.position, tlp.label))
+            shown += [(at, tlp.label) for at in run.places]
     return shown[::-1], len(above), _strictest(above)
 
 
