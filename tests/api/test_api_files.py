@@ -135,6 +135,25 @@ def test_a_folder_of_files_comes_as_one_archive(grid: Node) -> None:
     assert spooled(grid) == []
 
 
+def test_a_report_has_every_loss_and_is_kept_for_no_key(node: Node) -> None:
+    token = node.token()
+    odd = [{**indicator(f"192.0.2.{number}"), "pattern": "nonsense"} for number in range(30)]
+    data = bundle([indicator("192.0.2.99"), *odd])
+    asked = "/api/v1/ingest/report?source=isac&tlp=GREEN"
+    got = node.send("POST", asked, token, data, Content_Type=STIX)
+    told = json.loads(got.headers["comity-answer"])
+    assert (told["kept"], told["refused"]) == (1, 30)
+    assert len(got.json["losses"]) == 30
+    assert got.json["summary"]["kept"] == 1
+    keyed = node.send("POST", asked, token, data, Content_Type=STIX, Idempotency_Key="k")
+    assert keyed.json["errors"][0]["field"] == once.HEADER
+    wrong = node.send("POST", asked + "&format=no-such", token, data, Content_Type=STIX)
+    assert (wrong.status, wrong.json["errors"][0]["field"]) == (400, "format")
+    assert node.send("POST", asked, token, b"", Content_Type=STIX).status == 400
+    assert node.send("POST", asked, node.token(may="read"), data, Content_Type=STIX).status == 403
+    assert spooled(node) == []
+
+
 def test_only_so_many_files_are_on_their_way_and_each_gives_its_place_back(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

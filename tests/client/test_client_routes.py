@@ -163,6 +163,12 @@ def came_in(client: Client, node: Node, folder: Path) -> None:
     with pytest.raises(NotFound):
         client.erase_original(imported.digest, "a request")
 
+    lossy = bundle([indicator("198.51.100.32"), {**indicator("198.51.100.33"), "pattern": "nonsense"}])
+    told = client.ingest_reported(lossy, "lossy", folder / "report.json", dry=True, tlp="GREEN")
+    assert (told.dry, told.kept, told.refused) == (True, 1, 1)
+    assert json.loads((folder / "report.json").read_bytes())["summary"]["refused"] == 1
+    assert "lossy" not in {source.name for source in client.sources()}
+
     sample = folder / "dropper \u2013 final.bin"
     sample.write_bytes(b"MZ" + bytes(range(256)) * 4_096)
     taken = client.attach(sample, about=["198.51.100.21"], tlp="AMBER", note="from a mail").attachment

@@ -141,15 +141,23 @@ class Caller:
         out: Path,
         kind: type[T],
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Path | bytes | Iterable[bytes] | None = None,
         asked: Mapping[str, Any] | None = None,
         path: Mapping[str, str] | None = None,
         check: Callable[[Path, Reply], None] | None = None,
     ) -> T:
-        """Have an answer that is a file written to `out`, whole and checked or not at all; return what is beside it."""
+        """Have an answer that is a file written to `out`, whole and checked or not at all; return what is beside it.
+
+        A `body` is a mapping, which goes as JSON, or a file.
+        """
         partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.partial")
-        sent, headers = content(msgspec.json.encode(body)) if body is not None else (None, {})
-        headers |= {"Content-Type": "application/json"} if body is not None else {}
+        sent, headers = None, dict[str, str]()
+        if isinstance(body, Mapping):
+            sent, headers = content(msgspec.json.encode(body))
+            headers["Content-Type"] = "application/json"
+        elif body is not None:
+            sent, headers = content(body)
+            headers["Content-Type"] = "application/octet-stream"
         try:
             reply = self._call(
                 method, route, headers, sent, asked=asked, path=path, repeat=method == "GET", into=partial

@@ -31,6 +31,18 @@ class Files(Caller):
             more.setdefault("name", what.name)
         return self._send("/ingest", what, {"source": source, **more}, key, answers.Ingested)
 
+    def ingest_reported(
+        self, what: Path | bytes | Iterable[bytes], source: str, report: Path, **more: str | bool
+    ) -> answers.Ingested:
+        """Bring a file in as `ingest` does, and have the whole report written: every loss by itself.
+
+        What is returned has the counts alone. The call is made once; with `dry=True` nothing is kept.
+        """
+        if isinstance(what, Path):
+            more.setdefault("name", what.name)
+        asked = {"source": source, **more}
+        return self._fetch("POST", "/ingest/report", report, answers.Ingested, body=what, asked=asked)
+
     def attach(
         self,
         what: Path | bytes | Iterable[bytes],

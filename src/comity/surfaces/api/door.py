@@ -56,7 +56,12 @@ SLASHED: Final = (  # where paths name what may have slashes: statements, and so
     ("/questions/", "question"), ("/interests/", "name"), ("/attachments/", "name"), ("/evidence/", "name"),
     ("/sources/", "name"),
 )  # fmt: skip
-READY: Final = {routes.EXPORT: files.export, routes.CONTENT: files.content, routes.PROOF: files.proof}
+READY: Final = {
+    routes.EXPORT: files.export,
+    routes.CONTENT: files.content,
+    routes.PROOF: files.proof,
+    routes.REPORT: files.report,
+}
 _UNKEPT: Final = {"Cache-Control": "no-store"}
 _PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 
@@ -137,7 +142,7 @@ class _Door:
         """Return what serves a route."""
         own = {
             routes.OBJECTS: self._objects, routes.RAW: self._raw,
-            routes.INGEST: self._ingest, routes.ATTACH: self._attach,
+            routes.INGEST: self._ingest, routes.REPORT: self._report, routes.ATTACH: self._attach,
         }  # fmt: skip
         carry_out = own.get(route)
 
@@ -181,16 +186,25 @@ class _Door:
         query = reading.parameters(request, IngestQuery)
         marking = _marking(query)
         async with self._spool.taken(request, query.name) as (path, digest):
-            ask = Ingest(
-                paths=(str(path),),
-                source=query.source,
-                form=query.format,
-                marking=marking if query.tlp else None,
-                note=query.note,
-                dry=query.dry,
-                **_who(token),
-            )
+            ask = _ingested(query, marking, token, path)
             return await self._bring(request, token, routes.INGEST, ask, digest, query)
+
+    async def _report(self, request: Request, token: Token) -> Response:
+        """Bring a file in, or tell what would be; answer with the report, which may be larger than memory."""
+        query = reading.parameters(request, IngestQuery)
+        marking = _marking(query)
+        _unkeyed(request, routes.REPORT)
+        out = self._spool.given()
+        try:
+            async with self._spool.taken(request, query.name) as (path, _):
+                ask = _ingested(query, marking, token, path, report=out)
+                ready = await _in(self._writing, lambda: self._written(routes.REPORT, ask, out))
+        except BaseException as error:
+            self._spool.leave(out)
+            if isinstance(error, QUOTING):
+                return _of_query(error, query)
+            raise
+        return files.Sent(ready, "", lambda: self._spool.leave(out), _ALWAYS | _UNKEPT)
 
     async def _attach(self, request: Request, token: Token) -> Response:
         query = reading.parameters(request, AttachQuery)
@@ -217,8 +231,7 @@ class _Door:
         try:
             return await self._carry_out(request, token, route, msgspec.json.encode(ask), digest)
         except QUOTING as error:
-            fields = [FieldError(each.field[1:], each.reason) for each in reading.quoted(error, query, ())]
-            return problems.answer(error, fields)
+            return _of_query(error, query)
 
     async def _ask(self, request: Request, token: Token, route: Route) -> Response:
         """Ask a verb with what path, parameters and body say."""
@@ -332,6 +345,28 @@ async def _asked(
     if len(values) > route.values_max:
         raise Unfit("the body", [FieldError("/values", f"over {route.values_max} of them")])
     return ask, data, given
+
+
+def _ingested(query: IngestQuery, marking: MarkingSaid, token: Token, path: Path, report: Path | None = None) -> Ingest:
+    """Return what an ingest of a file asks, with a report where one is wanted."""
+    return Ingest(
+        paths=(str(path),),
+        source=query.source,
+        form=query.format,
+        marking=marking if query.tlp else None,
+        note=query.note,
+        dry=query.dry,
+        report="" if report is None else str(report),
+        **_who(token),
+    )
+
+
+def _of_query(error: ComityError, query: msgspec.Struct) -> Response:
+    """Return what went wrong with a file that was sent: it is about its parameters."""
+    if isinstance(error, Unfit):
+        return problems.answer(error)
+    fields = [FieldError(each.field[1:], each.reason) for each in reading.quoted(error, query, ())]
+    return problems.answer(error, fields)
 
 
 def _marking(query: IngestQuery | AttachQuery) -> MarkingSaid:

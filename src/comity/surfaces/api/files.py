@@ -56,6 +56,11 @@ def content(path: Path, answer: dict[str, Any]) -> Ready:
     return _ready(path, answer, BYTES, "attachment.bin", tag)
 
 
+def report(path: Path, answer: dict[str, Any]) -> Ready:
+    """Make the report of an ingest ready."""
+    return _ready(path, answer, "application/json", "report.json")
+
+
 def proof(path: Path, answer: dict[str, Any]) -> Ready:
     """Make a proof ready."""
     return _ready(path, answer, "application/json", "proof.json")

@@ -110,6 +110,12 @@ INGEST: Final = Route(
     "POST", "/ingest", "ingest", "Bring a file of any format in; the body is the file.",
     importing.INGEST.answers, importing.INGEST, query=shapes.IngestQuery, takes=API_INGEST_BYTES_MAX,
 )  # fmt: skip
+REPORT: Final = INGEST._replace(
+    path="/ingest/report",
+    name="ingestReported",
+    summary="The same, answered with the whole report: every loss by itself.",
+    gives="application/json",
+)
 ATTACH: Final = Route(
     "POST", "/attachments", "attach", "Take a sample or a document in; the body is the file.",
     attachment.ADD.answers, attachment.ADD, query=shapes.AttachQuery, takes=ATTACHMENT_BYTES_MAX,
@@ -152,6 +158,7 @@ _INTEL: Final = (
 )
 _IN: Final = (
     INGEST,
+    REPORT,
     _get("/sources", "listSources", "The office's sources and their default markings.", intel.SOURCES),
     _get("/sources/fetched", "listFetched", "Sources that are fetched on a schedule, and how each does.", source.LIST),
     _post("/sources/{name}/poll", "pollSource", "Poll one now, or see what it would bring.", source.POLL),
