@@ -16,7 +16,7 @@ import yaml
 
 from comity.formats import fields
 from comity.formats.convert import Context, Loss, Made, Outcome, ident, loss
-from comity.formats.rules import indicator
+from comity.formats.rules import detection, indicator
 from comity.formats.rules.indicator import Rule
 
 YAML_DEPTH_MAX: Final = 32  # nested collections; Sigma's conditions reach 6
@@ -30,7 +30,6 @@ _UNREADABLE: Final = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
 _RELATIONS: Final = {"derived": "derived-from", "similar": "related-to", "merged": "related-to"} | dict.fromkeys(
     ("obsolete", "obsoletes", "renamed"), "related-to"
 )
-_BODIES: Final = ("detection", "correlation", "filter")
 _ACTOR: Final = re.compile("[gsmc][0-9]{4}")  # groups, software, mitigations and campaigns of ATT&CK
 
 Node = str | list[Any] | dict[str, Any]
@@ -122,7 +121,7 @@ def parse(text: str) -> Node:
 
 def _node(event: yaml.Event) -> Node | None:
     if isinstance(event, yaml.ScalarEvent):
-        return "" if event.style is None and event.value in _NULL else str(event.value)
+        return "" if not event.style and event.value in _NULL else str(event.value)
     if isinstance(event, yaml.SequenceStartEvent):
         return []
     return {} if isinstance(event, yaml.MappingStartEvent) else None
@@ -158,8 +157,9 @@ def _rule(document: str, where: str, context: Context) -> Rule:
     title = _text(tree, "title")
     if not title:
         raise _Refused("not-a-rule", "no title")
-    if not any(isinstance(tree.get(body), dict) for body in _BODIES):
-        raise _Refused("not-a-rule", f"none of {', '.join(_BODIES)}")
+    broken = detection.wrong(tree)
+    if broken is not None:
+        raise _Refused(*broken)
     own = fields.uuid_of(_text(tree, "id"))
     made = f"indicator--{own}" if own else ident("indicator", context, "sigma", _text(tree, "id") or title)
     rule = Rule("sigma", text, f"{where}: {fields.line(title, 80)}", made, title, _description(tree))
