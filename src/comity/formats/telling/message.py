@@ -89,7 +89,7 @@ def head(message: Message) -> str:
     """Return the one line that people read first."""
     marks = [word for word, holds in (("TEST", message.test), ("EXERCISE", message.exercise)) if holds]
     label = message.tlp or message.hidden_tlp
-    return " ".join([*marks, *([label] if label else []), message.title])
+    return " ".join([*marks, *([label] if label else []), plain(message.title)])
 
 
 def lines(message: Message) -> Iterator[str]:
