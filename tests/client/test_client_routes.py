@@ -292,4 +292,5 @@ def told_of(client: Client, node: Node) -> None:
     (message,) = client.messages("hook", standing="waiting")
     assert client.message("hook", message.id).attempts == 1
     assert client.replay("hook", message.id) == 1
+    assert client.tickets("hook") == ()
     assert client.enable_neighbour("hook", enabled=False).enabled is False

@@ -77,6 +77,8 @@ def test_above_the_ceiling_is_a_number_and_a_label(alone: Party, receiver: Recei
     told = receiver.posts[0].json["data"]
     assert (told["hidden"], told["hidden_tlp"], told["things"]) == (1, "TLP:AMBER", [])
     assert told["link"] == "https://node.arcadia.example/in"
+    assert told["subject"].startswith("about-")  # a place in a log says whose it is
+    assert "home" not in text
 
 
 def test_fields_that_were_not_given_are_not_told(alone: Party, receiver: Receiver, tmp_path: Path) -> None:

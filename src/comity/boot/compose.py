@@ -26,7 +26,7 @@ from comity.boot.openpgp import OpenPgpKey
 from comity.boot.outgoing import fetching, proxy, telling
 from comity.boot.reading import Readers
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
-from comity.boot.turns import PoliteFetching, PoliteWay, PoliteWire, Turns
+from comity.boot.turns import KeptTickets, PoliteFetching, PoliteWay, PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
 from comity.formats.stix.leads import Reader
@@ -209,7 +209,7 @@ class Machine:
             raise Conflict(f"{one.name!r} is being told", hint="`comity neighbour list` shows its outcome")
         self._told.add(name)
         try:
-            way = PoliteWay(lambda: telling(self.home, self.settings, one, self._fetcher, self._manners), self.turns)
+            way = PoliteWay(lambda: self._way(one, self._fetcher), self.turns)
             delivering.look(self._services, one, conditions=conditions)
             return delivering.deliver(self._services, one, way, self._manners.chance)
         finally:
@@ -221,7 +221,11 @@ class Machine:
 
     def bare_way(self, one: Neighbour) -> Way:
         """Return the same, to be used outside one's turn. Raises what making it does."""
-        return telling(self.home, self.settings, one, self.trier, self._manners)
+        return self._way(one, self.trier)
+
+    def _way(self, one: Neighbour, fetcher: Fetcher) -> Way:
+        tickets = KeptTickets(self._services.node, one, self.turns)
+        return telling(self.home, self.settings, one, fetcher, self._manners, tickets)
 
     def keep_secret(self, name: str, made: str) -> None:
         """Put a new secret before those that a file of the node's `keys` has."""

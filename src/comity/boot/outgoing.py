@@ -32,6 +32,7 @@ from comity.transports.posting import Post, Webhook
 from comity.transports.syslog import Syslog
 from comity.transports.syslog import parse as parse_syslog
 from comity.transports.taxii import Taxii
+from comity.transports.tickets import Iris, Rest, Rt, System, Tickets, TicketWay
 
 OTHERS: Final = 0o077  # the bits of a mode by which others could read
 
@@ -85,7 +86,9 @@ def keep_secret(home: Path, name: str, made: str) -> None:
     beside.replace(path)
 
 
-def telling(home: Path, settings: Settings, one: Neighbour, fetcher: Fetcher, manners: Manners) -> Way:
+def telling(
+    home: Path, settings: Settings, one: Neighbour, fetcher: Fetcher, manners: Manners, tickets: Tickets
+) -> Way:
     """Return the way to a neighbour. Raises what `login` does, and `Malformed` for its address."""
     known = login(home, one.login) if one.login else NOBODY
     tls = TlsPolicy(one.certificate)
@@ -94,6 +97,14 @@ def telling(home: Path, settings: Settings, one: Neighbour, fetcher: Fetcher, ma
         tls = TlsPolicy(one.certificate, client=known.certificate)
         return Syslog(parse_syslog(one.address), one.form, one.facility, allow, tls)
     post = Post(fetcher, manners, known, one.login, tls, one.plain)
+    if one.kind is NeighbourKind.TICKET:
+        base, said = one.address.rstrip("/"), dict(one.settings)
+        system: System = Rest(post, base, said)
+        if one.form == "rt":
+            system = Rt(post, base, said["queue"])
+        elif one.form == "iris":
+            system = Iris(post, base, said)
+        return TicketWay(system, tickets)
     return Webhook(post, one.address, one.form, secrets(home, one.secret) if one.secret else ())
 
 

@@ -14,9 +14,13 @@ from typing import Final, TypeVar
 
 from comity.errors import Unreachable
 from comity.formats.telling.message import Message
+from comity.node import tickets
 from comity.node.delivering import Way
+from comity.node.neighbours import Neighbour
+from comity.node.node import Node
 from comity.node.polling import Faults, Fetching, Part
 from comity.node.ports import Wire
+from comity.node.tickets import Ticket
 from comity.sync import Answer, AnyRequest
 
 T = TypeVar("T")
@@ -108,6 +112,25 @@ class PoliteWay:
             self._way = self._make()
         with self._turns.others():
             return self._way.reach()
+
+
+class KeptTickets:
+    """The tickets of a neighbour, for a way that is used outside one's turn."""
+
+    def __init__(self, node: Node, one: Neighbour, turns: Turns) -> None:
+        self._node = node
+        self._one = one
+        self._turns = turns
+
+    def get(self, subject: str) -> Ticket | None:
+        """Return the ticket of a subject, or None."""
+        with self._turns.mine(), self._node.store.read() as unit:
+            return tickets.get(unit, self._one, subject)
+
+    def put(self, ticket: Ticket) -> None:
+        """Keep a ticket, durably."""
+        with self._turns.mine(), self._node.store.write() as unit:
+            tickets.put(unit, self._one, ticket)
 
 
 class PoliteFetching:

@@ -366,3 +366,20 @@ class Replayed(msgspec.Struct, frozen=True):
     """How many messages are sent again."""
 
     messages: int = 0
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A ticket of a neighbour; without an id nobody knows whether it was opened."""
+
+    subject: str = ""
+    reference: str = ""
+    id: str = ""
+    url: str = ""
+    opened: int = 0
+    told: int = 0
+
+
+class Tickets(msgspec.Struct, frozen=True):
+    """Tickets of a neighbour, the newest first."""
+
+    tickets: tuple[Ticket, ...] = ()

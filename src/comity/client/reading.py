@@ -230,6 +230,10 @@ class Reading(Caller):
         asked = {"standing": standing}
         return self._get("/neighbours/{name}/messages", neighbours.Messages, asked, name=neighbour).messages
 
+    def tickets(self, neighbour: str) -> tuple[neighbours.Ticket, ...]:
+        """Return the tickets that a neighbour opened."""
+        return self._get("/neighbours/{name}/tickets", neighbours.Tickets, name=neighbour).tickets
+
     def message(self, neighbour: str, ident: str) -> neighbours.Message:
         """Return one of them, and how far it got."""
         return self._get("/neighbours/{name}/messages/{id}", neighbours.Message, name=neighbour, id=ident)

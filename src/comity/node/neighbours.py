@@ -40,11 +40,26 @@ class Kind(StrEnum):
 
     WEBHOOK = "webhook"
     SYSLOG = "syslog"
+    TICKET = "ticket"
 
 
-FORMS: Final = {Kind.WEBHOOK: (JSON, *chat.FORMS), Kind.SYSLOG: tuple(syslog.FORMS)}
+FORMS: Final = {
+    Kind.WEBHOOK: (JSON, *chat.FORMS),
+    Kind.SYSLOG: tuple(syslog.FORMS),
+    Kind.TICKET: ("rt", "iris", "rest"),
+}
 """The forms that a kind of neighbour takes; the first is what it takes where none is said."""
-_SCHEMES: Final = {Kind.WEBHOOK: ("https://", "http://"), Kind.SYSLOG: ("tls://", "tcp://", "udp://", "unix:/")}
+_SCHEMES: Final = {
+    Kind.WEBHOOK: ("https://", "http://"),
+    Kind.SYSLOG: ("tls://", "tcp://", "udp://", "unix:/"),
+    Kind.TICKET: ("https://",),
+}
+SETTINGS: Final = {
+    "rt": (("queue",), ()),
+    "iris": (("customer", "severity", "status"), ()),
+    "rest": (("open", "body", "id"), ("update", "note", "find", "found", "url")),
+}
+"""What a form of ticket has to be told, and may be told, with `--set`."""
 
 
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,6 +80,7 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     certificate: str = ""  # PEM: the one that it shows, where no public authority issued it
     link: str = ""  # of this node or of a page of its own, for people who may see the rest
     facility: int = 16  # of syslog
+    settings: tuple[tuple[str, str], ...] = ()  # of a ticket system
     plain: bool = False  # over plain http
     enabled: bool = True
     created: Instant = 0
@@ -136,6 +152,7 @@ def _check(one: Neighbour) -> None:
         raise Misuse(f"{one.address!r} is plain http", hint="https://…, or say --plain-http")
     if one.plain and (one.login or one.ceiling is not Tlp.CLEAR):
         raise Misuse("over plain http goes neither a login nor anything above TLP:CLEAR")
+    _check_settings(one)
     if not one.events:
         raise Misuse("a neighbour is told of something", hint="--event received")
     unknown = sorted(set(one.fields) - set(FIELDS))
@@ -144,6 +161,20 @@ def _check(one: Neighbour) -> None:
     for name in filter(None, (one.login, one.secret)):
         if PurePosixPath(name).name != name or name.startswith(".") or name.endswith((".key", ".retired")):
             raise Misuse(f"{name!r} is no login", hint="the name of a file in the node's `keys`, none of its own keys")
+
+
+def _check_settings(one: Neighbour) -> None:
+    needed, optional = SETTINGS.get(one.form, ((), ())) if one.kind is Kind.TICKET else ((), ())
+    given = dict(one.settings)
+    unknown = sorted(set(given) - {*needed, *optional})
+    missing = [name for name in needed if not given.get(name)]
+    if unknown:
+        raise Misuse(f"a {one.form} has no setting {unknown[0]!r}", hint=", ".join((*needed, *optional)) or "none")
+    if missing:
+        raise Misuse(f"a ticket system of the form {one.form} needs {missing[0]!r}", hint=f"--set {missing[0]}=…")
+    numbers = [name for name in ("customer", "severity", "status") if one.form == "iris" and not given[name].isdigit()]
+    if numbers:
+        raise Misuse(f"{numbers[0]} is the number that DFIR-IRIS has for it", hint=f"--set {numbers[0]}=1")
 
 
 def _audience(unit: Unit, actor: Actor, one: Neighbour) -> str:

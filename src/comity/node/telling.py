@@ -8,6 +8,7 @@ back is told to those outside who had it, and to nobody else.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -164,7 +165,7 @@ def _taken_back(services: Services, unit: Unit, one: Neighbour, kept: Kept, plac
     """Tell a neighbour inside of what an author's act was about, as far as the office could read it before."""
     things: list[Thing] = []
     hidden: list[Tlp | None] = []
-    more = 0
+    more, first = 0, ""
     for at in places:
         try:
             act, _ = services.node.act(unit, at)
@@ -173,6 +174,7 @@ def _taken_back(services: Services, unit: Unit, one: Neighbour, kept: Kept, plac
         if not isinstance(act, Retract | Narrow | Tombstone):
             continue
         for log, index in _about(unit, act):
+            first = first or f"{log.origin}#{index}"
             if isinstance(act, Tombstone):
                 erased = Thing(statement=f"{log.origin}#{index}", note="erased")
                 # Its label went with it; that a place is empty is no secret, and what was told of it has to go.
@@ -192,7 +194,7 @@ def _taken_back(services: Services, unit: Unit, one: Neighbour, kept: Kept, plac
                 things.append(thing(services.queries, unit, where, tlp.label, one.fields, said))
     if not things and not hidden:
         return None
-    subject = things[0].id or things[0].statement if things else _subject(kept.event)
+    subject = first or _subject(kept.event)
     return Telling(
         _message(services, one, kept, subject=subject, things=tuple(things), more=more,
                  hidden=len(hidden), hidden_tlp=_strictest(hidden))
@@ -246,6 +248,13 @@ def _subject(event: Event) -> str:
     return event.about or event.what.value
 
 
+def _named(one: Neighbour, event: Event, subject: str, *, told: bool) -> str:
+    """Return a subject as the neighbour may read it: a place in a log says whose it is, and in which accord."""
+    if not event.runs or (told and {"ids", "authors"} <= set(one.fields)):
+        return subject if one.own or told else event.what.value
+    return "about-" + hashlib.sha256(msgspec.json.encode([one.office, one.name, one.created, subject])).hexdigest()[:24]
+
+
 def _subject_of(services: Services, unit: Unit, event: Event, places: Sequence[int]) -> str:
     """Return what an event is about: of an answer the question, else its first entry."""
     if event.what is What.ANSWERED and places:
@@ -282,7 +291,7 @@ def _message(
         party=str(services.node.me),
         office=str(one.office),
         title=title,
-        subject=subject if one.own or things else event.what.value,
+        subject=_named(one, event, subject, told=bool(things)),
         severity=_SEVERITY.get(event.what, 3),
         things=things,
         more=more,

@@ -245,6 +245,7 @@ _NODE: Final = (
     ),
     _get("/neighbours/{name}/messages/{id}", "getMessage", "One message of a neighbour.", neighbour.MESSAGE),
     _get("/neighbours/{name}", "getNeighbour", "One of them: what it may see, and how it does.", neighbour.SHOW),
+    _get("/neighbours/{name}/tickets", "listTickets", "Tickets that it opened.", neighbour.TICKETS),
     _post("/neighbours/{name}/test", "testNeighbour", "Send it what is marked as a test.", neighbour.TEST),
     _post("/neighbours/{name}/send", "tellNeighbour", "Tell it now what is new.", neighbour.SEND),
     _post("/neighbours/{name}/enable", "enableNeighbour", "Let it rest, or go on.", neighbour.ENABLE),

@@ -64,7 +64,7 @@ COMMANDS: Final = {
     "receipts": (f"{_AT}node:receipts", "Who has witnessed our logs, up to where."),
     "feed": (f"{_AT}feed:feed", "Lists that sensors fetch by themselves."),
     "taxii": (f"{_AT}taxii:taxii", "The TAXII server: its collections, and who is told of which."),
-    "neighbour": (f"{_AT}neighbour:neighbour", "Who is told what happens: webhooks, chats, syslog."),
+    "neighbour": (f"{_AT}neighbour:neighbour", "Who is told what happens: webhooks, chats, syslog, tickets."),
     "token": (f"{_AT}token:token", "Tokens by which your own programs ask this node's API."),
     "rebuild": (f"{_AT}node:rebuild", "Fold every view again from the logs."),
     "doctor": (f"{_AT}node:doctor", "Everything an operator should know."),

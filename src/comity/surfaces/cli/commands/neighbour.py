@@ -1,4 +1,4 @@
-"""`comity neighbour`: who is told what happens here, by webhook, chat or syslog, and how that goes."""
+"""`comity neighbour`: who is told what happens here, by webhook, chat, syslog or ticket, and how that goes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from comity.errors import Fault
+from comity.errors import Fault, Misuse
 from comity.surfaces.cli.session import Session
 from comity.surfaces.cli.shape import SETTINGS, Lazy, command
 from comity.surfaces.cli.verbs import Nothing
@@ -16,12 +16,13 @@ from comity.surfaces.cli.verbs import neighbour as verbs
 
 _AT: Final = "comity.surfaces.cli.commands.neighbour:"
 COMMANDS: Final = {
-    "add": (f"{_AT}add", "Add a webhook, a chat or a syslog receiver, or change one."),
+    "add": (f"{_AT}add", "Add a webhook, a chat, a syslog receiver, a ticket system."),
     "list": (f"{_AT}list_", "Neighbours, what waits for each, and what is wrong."),
     "show": (f"{_AT}show", "One neighbour: what it may see, and how it does."),
     "test": (f"{_AT}test", "Send a message that is marked as a test."),
     "send": (f"{_AT}send", "Tell what is new now; a serving node does by itself."),
     "messages": (f"{_AT}messages", "Messages, and how far each got."),
+    "tickets": (f"{_AT}tickets", "Tickets of a ticket system, and where each is."),
     "replay": (f"{_AT}replay", "Send again what was given up, or one message."),
     "pause": (f"{_AT}pause", "Let a neighbour rest; what happens meanwhile is told later."),
     "resume": (f"{_AT}resume", "Tell a neighbour again, from where it stood."),
@@ -29,13 +30,13 @@ COMMANDS: Final = {
     "remove": (f"{_AT}remove", "Forget a neighbour and its messages."),
 }
 neighbour = Lazy(
-    "neighbour", COMMANDS, help="Who is told what happens: webhooks, chats, syslog.", context_settings=SETTINGS
+    "neighbour", COMMANDS, help="Who is told what happens: webhooks, chats, syslog, tickets.", context_settings=SETTINGS
 )
 EVENTS: Final = (
     "received", "collected", "retracted", "sighted", "asked", "answered", "deadline", "submitted",
     "source-failed", "source-works", "forked",
 )  # fmt: skip
-FORMS: Final = ("json", "slack", "mattermost", "teams", "matrix", "cef", "text")
+FORMS: Final = ("json", "slack", "mattermost", "teams", "matrix", "cef", "text", "rt", "iris", "rest")
 
 
 @command(
@@ -46,7 +47,9 @@ FORMS: Final = ("json", "slack", "mattermost", "teams", "matrix", "cef", "text")
 )
 @click.argument("name", metavar="NAME")
 @click.option("--url", "address", required=True, metavar="URL", help="https://…, tls://host, udp://…, unix:/dev/log.")
-@click.option("--kind", type=click.Choice(("webhook", "syslog")), default="webhook", show_default=True, help="By what.")
+@click.option(
+    "--kind", type=click.Choice(("webhook", "syslog", "ticket")), default="webhook", show_default=True, help="By what."
+)
 @click.option("--form", type=click.Choice(FORMS), default=None, help="How it is written.  [default: json; syslog: cef]")
 @click.option("--to", default="own", show_default=True, metavar="WHO", help="own organisation, or a correspondent.")
 @click.option("--ceiling", default="CLEAR", show_default=True, metavar="TLP", help="Above it: a number and a label.")
@@ -58,6 +61,7 @@ FORMS: Final = ("json", "slack", "mattermost", "teams", "matrix", "cef", "text")
 @click.option("--certificate", default="", metavar="FILE", help="PEM: what it shows, if no public authority issued it.")
 @click.option("--link", default="", metavar="URL", help="Where people read what is above the ceiling.")
 @click.option("--facility", default="local0", show_default=True, metavar="NAME", help="Of syslog.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Of a ticket system: queue=…")
 @click.option("--plain-http", "plain", is_flag=True, help="Over plain http: nothing above TLP:CLEAR, and no login.")
 def add(
     session: Session,
@@ -75,6 +79,7 @@ def add(
     certificate: str,
     link: str,
     facility: str,
+    settings: tuple[str, ...],
     plain: bool,
 ) -> None:
     """Add a neighbour that is told what happens here from now on, or change one.
@@ -99,11 +104,19 @@ def add(
         certificate=_pem(certificate) if certificate else "",
         link=link,
         facility=facility,
+        settings=tuple(_setting(one) for one in settings),
         plain=plain,
         **session.who,
     )
     done = session.ask(verbs.ADD, ask)
     session.put(done, [*_lines(session, done.neighbour), *_secret(done)])
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Misuse(f"{text!r} is no setting", hint="for example --set queue='Incident Reports'")
+    return name, value
 
 
 def _pem(path: str) -> str:
@@ -183,6 +196,18 @@ def _message(session: Session, one: verbs.MessageShown) -> Iterator[str]:
         yield f"  tried {one.attempts} times, again at {session.time(one.due)}: {one.whose}: {one.said}"
     elif one.said:
         yield f"  {one.attempts} attempts: {one.said}"
+
+
+@command("tickets", example="comity neighbour tickets rtir")
+@click.argument("name", metavar="NAME")
+def tickets(session: Session, name: str) -> None:
+    """List the tickets that a neighbour opened, the newest first: what each is about, and where it is."""
+    found = session.ask(verbs.TICKETS, verbs.Named(name=name, **session.who))
+    lines = [
+        f"{one.id or 'perhaps opened'}  {one.reference}  {session.time(one.opened)}  {one.subject}  {one.url}"
+        for one in found.tickets
+    ]
+    session.put(found, lines or ["No ticket."])
 
 
 @command("replay", example="comity neighbour replay siem\ncomity neighbour replay siem --message msg_…")

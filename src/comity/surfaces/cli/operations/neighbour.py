@@ -12,6 +12,7 @@ from comity.errors import ComityError, Malformed, Misuse
 from comity.formats.telling import standard, syslog
 from comity.http import tls
 from comity.node import delivering, neighbours, outbox
+from comity.node import tickets as kept_tickets
 from comity.node.events import What
 from comity.node.neighbours import FIELDS, FORMS, Kind, Neighbour
 from comity.node.outbox import Kept, Standing
@@ -75,6 +76,7 @@ def _wanted(ask: verbs.Add, office: OfficeId) -> Neighbour:
         certificate=ask.certificate,
         link=ask.link,
         facility=syslog.FACILITIES[ask.facility],
+        settings=tuple(sorted(dict(ask.settings).items())),
         plain=ask.plain,
     )
 
@@ -139,6 +141,17 @@ def send(desk: Desk, ask: verbs.Named) -> verbs.ToldShown:
     return verbs.ToldShown(shown, done.sent, done.failed, done.dead, done.error, code)
 
 
+def tickets(desk: Desk, ask: verbs.Named) -> verbs.TicketsShown:
+    """Return the tickets of a neighbour, the newest first."""
+    with desk.services.node.store.read() as unit:
+        found = kept_tickets.of(unit, _named(desk, unit, ask))
+    return verbs.TicketsShown(
+        tuple(
+            verbs.TicketShown(one.subject, one.reference, one.id, one.url, one.opened, len(one.told)) for one in found
+        )
+    )
+
+
 def replay(desk: Desk, ask: verbs.Message) -> verbs.Replayed:
     """Have messages sent again: those that were given up, or one by its id."""
     with desk.services.node.store.write() as unit:
@@ -174,6 +187,7 @@ def remove(desk: Desk, ask: verbs.Named) -> verbs.NeighbourShown:
         shown = _shown(unit, one)
         neighbours.forget(node, unit, actor_of(desk, unit, ask), one)
         outbox.forget(unit, one)
+        kept_tickets.forget(unit, one)
         return shown
 
 
@@ -245,4 +259,5 @@ OPERATIONS: Final = (
     Operation(verbs.ENABLE, enable),
     Operation(verbs.RENEW, renew),
     Operation(verbs.REMOVE, remove),
+    Operation(verbs.TICKETS, tickets),
 )

@@ -26,6 +26,7 @@ class Add(Ask, frozen=True):
     certificate: str = ""  # PEM
     link: str = ""
     facility: str = "local0"
+    settings: tuple[tuple[str, str], ...] = ()
     plain: bool = False
 
 
@@ -129,6 +130,23 @@ class ToldShown(msgspec.Struct, frozen=True):
     exit_code: int
 
 
+class TicketShown(msgspec.Struct, frozen=True):
+    """A ticket of a neighbour: what it is about, and where it is; without an id nobody knows whether it was opened."""
+
+    subject: str
+    reference: str
+    id: str
+    url: str
+    opened: int
+    told: int  # messages since
+
+
+class TicketsShown(msgspec.Struct, frozen=True):
+    """Tickets of a neighbour, the newest first."""
+
+    tickets: tuple[TicketShown, ...]
+
+
 class Replayed(msgspec.Struct, frozen=True):
     """How many messages are sent again."""
 
@@ -146,3 +164,4 @@ REPLAY: Final = Verb("neighbour/replay", Message, Replayed, signs=True)
 ENABLE: Final = Verb("neighbour/enable", Enable, NeighbourShown, signs=True)
 RENEW: Final = Verb("neighbour/renew", Named, Added, signs=True)
 REMOVE: Final = Verb("neighbour/remove", Named, NeighbourShown, signs=True)
+TICKETS: Final = Verb("neighbour/tickets", Named, TicketsShown)
