@@ -66,6 +66,29 @@ def test_nobody_meets_a_sealed_account(sealed: Party, tmp_path: Path) -> None:
         assert NAME not in json.dumps(one)
 
 
+SENDER = "[email-addr:display_name = 'Jane Roe']"
+
+
+@pytest.mark.parametrize("pattern", [SENDER, PATTERN["pattern"]])
+def test_an_original_with_what_is_sealed_has_a_reason_on_record(alone: Party, tmp_path: Path, pattern: str) -> None:
+    old = {"type": "indicator", "id": PATTERN["id"], "created": COMMON["created"], "modified": COMMON["modified"]}
+    old |= {"labels": ["malicious-activity"], "pattern": pattern, "valid_from": COMMON["created"]}
+    bundle = {"type": "bundle", "id": f"bundle--{TAIL}", "spec_version": "2.0", "objects": [old]}
+    given, back = tmp_path / "in.json", tmp_path / "back"
+    given.write_text(json.dumps(bundle))
+    alone("ingest", given, "--source", "feed", "--tlp", "CLEAR", code=65)
+    assert len(alone.ask("evidence", "list")["evidence"]) == 1
+    (one,) = alone.ask("imports")["imports"]
+    assert "reading it has a reason" in alone("imports", "--original", one["digest"], "--to", back, code=64).err
+    assert not back.exists()
+    alone("imports", "--original", one["digest"], "--to", back, "--reason", "request 2026-18")
+    assert back.read_bytes() == given.read_bytes()
+    with opened(alone.home) as machine, machine.services.node.store.read() as unit:
+        log = next(log for log in unit.logs.all() if log.own and canon.parse_origin(log.origin)[1] is None)
+        (entry,) = unit.entries.read(log.id, log.size - 1, log.size)
+    assert b"request 2026-18" in (entry.body or b"") and one["digest"].encode() in (entry.body or b"")
+
+
 def test_nothing_is_dropped_and_nothing_kept_twice(sealed: Party, tmp_path: Path) -> None:
     found = sealed.ask("evidence", "list")["evidence"]
     assert len(found) == 4

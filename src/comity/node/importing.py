@@ -2,6 +2,7 @@
 
 Rules: the original is kept, byte for byte, in parts on the home log, where it is released to nobody; the record of the
 import names them, the source, the reader and the counts. No record quotes the input: an erasure could not reach it.
+An original of which parts were sealed as evidence is given with a reason, on record, as the evidence itself is.
 The same original from the same source is kept once: of its parts only those are appended that are not held any more.
 A part is named by the import's document in the unit of work that appends it, and nothing is appended before the whole
 input has passed: what breaks off or is too large leaves no part. A dry run writes nothing and tells the same.
@@ -23,7 +24,7 @@ from comity import statement
 from comity.areas import intel
 from comity.areas.intel import Checker
 from comity.canon import Instant, OfficeId
-from comity.errors import Fault, NotFound
+from comity.errors import Fault, Misuse, NotFound
 from comity.formats.convert import Context, Outcome, Reader, loss
 from comity.limits import (
     INGEST_BATCH_BYTES_MAX,
@@ -31,7 +32,7 @@ from comity.limits import (
     ORIGINAL_PART_BYTES,
     ORIGINAL_SPOOL_BYTES,
 )
-from comity.node import acting, books
+from comity.node import acting, books, evidence
 from comity.node.actor import Actor
 from comity.node.ingest import Ingested, Source, keep
 from comity.node.node import Node
@@ -224,6 +225,23 @@ def original(node: Node, imported: Imported) -> Iterator[bytes]:
             if not entries or entries[0].body is None:
                 raise NotFound(f"a part of the original of {imported.name} is not held any more")
             yield entries[0].body
+
+
+def give_back(node: Node, actor: Actor, imported: Imported, reason: str) -> Iterator[bytes]:
+    """Yield an original to a person; where parts of it were sealed, who reads it and why is on record first.
+
+    Raises `Misuse` without a reason where one is needed, and what `original` does.
+    """
+    with node.store.read() as unit:
+        same = [one for one in imports(unit, actor.office_id) if one.digest == imported.digest]
+    if any(what.startswith(f"{Outcome.SEALED.value} ") for one in same for what in one.lost):
+        if not reason.strip() or len(reason) > evidence.REASON_CHARS_MAX:
+            hint = "--reason 'request 2026-17 of the prosecutor'"
+            raise Misuse("this original has what was sealed as evidence: reading it has a reason", hint=hint)
+        with node.writing() as unit:
+            told = {"read": f"original {imported.digest}", "by": actor.user, "reason": reason}
+            books.record(node, unit, actor.office_id, evidence.ACCESS_KIND, told)
+    yield from original(node, imported)
 
 
 class _Original:

@@ -143,20 +143,21 @@ def _where(statements: tuple[str, ...]) -> str:
 @click.option("--to", "path", default="", metavar="FILE", help="Where the original is written; - is standard output.")
 @click.option("--erase", default="", metavar="DIGEST", help="Erase this original; give --basis too.")
 @click.option("--basis", default="", help="The legal basis of the erasure; goes on record.")
-@click.option("--reason", default="", help="Further words on the erasure.")
+@click.option("--reason", default="", help="Why it is erased, or why an original with sealed parts is read.")
 def imports(session: Session, source: str, original: str, path: str, erase: str, basis: str, reason: str) -> None:
     """List what was imported in other formats than STIX, what was lost of it, and give originals back.
 
     DIGEST is the beginning of an original's SHA-256. Originals are never opened here, and released to nobody.
+    One of which parts were sealed as evidence is given with a --reason, and that goes on record.
     --erase takes the original's bytes; the counts stay on record. What was made of it is erased by `comity erase`.
     """
-    if bool(erase) != bool(basis) or (reason and not erase) or (erase and (original or source)):
+    if bool(erase) != bool(basis) or (reason and not (erase or original)) or (erase and (original or source)):
         raise Misuse("an original is erased with --erase DIGEST --basis TEXT, and --reason TEXT")
     if bool(original) != bool(path):
         raise Misuse("an original is written with --original DIGEST --to FILE")
     if original:
         with output_path(path) as where:
-            ask = verbs.Original(digest=original, path=where, **session.who)
+            ask = verbs.Original(digest=original, path=where, reason=reason, **session.who)
             written = session.ask(verbs.ORIGINAL, ask)
         if path != "-":
             session.put(written, [f"Wrote {written.name}, {written.bytes} bytes, to {path}."])

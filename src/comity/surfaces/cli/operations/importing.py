@@ -303,9 +303,10 @@ def original(desk: Desk, ask: verbs.Original) -> verbs.OriginalWritten:
     """Write an original to a file, byte for byte as it came."""
     node = desk.services.node
     with node.store.read() as unit:
-        one = _fitting(unit, actor_of(desk, unit, ask).office_id, ask.digest)
+        actor = actor_of(desk, unit, ask)
+        one = _fitting(unit, actor.office_id, ask.digest)
     with beside(Path(ask.path)) as file:
-        file.writelines(importing.original(node, one))
+        file.writelines(importing.give_back(node, actor, one, ask.reason))
     return verbs.OriginalWritten(one.name, one.digest, one.bytes, ask.path)
 
 

@@ -100,6 +100,7 @@ class Original(Ask, frozen=True):
 
     digest: str
     path: str
+    reason: str = ""  # needed where parts of it were sealed as evidence
 
 
 class OriginalWritten(msgspec.Struct, frozen=True):
