@@ -313,3 +313,13 @@ def test_a_text_that_is_turned_round_is_read_and_told(alone: Party, tmp_path: Pa
     found = alone.ask("lookup", "\u0430rcadia.example")["answers"][0]["found"]
     assert [one["name"] for one in found] == ["xn--rcadia-2nf.example"], "as the network sees it"
     assert alone.ask("lookup", "invoicefdp.exe")["answers"][0]["found"]
+
+
+def test_what_a_rule_means_is_said(alone: Party, tmp_path: Path) -> None:
+    tree = {"Event": event(attribute("pattern-in-traffic", "x")), "beside": 1}
+    (tmp_path / "in.json").write_text(json.dumps(tree))
+    assert "beside-event (the file has something beside" in alone("ingest", tmp_path / "in.json", "--source", "s").out
+    pattern = "[domain-name:value = 'a.example' AND ipv4-addr:value = '192.0.2.1']"
+    (tmp_path / "in.json").write_bytes(stated(pattern=pattern))
+    said = alone("ingest", tmp_path / "in.json", "--source", "s", "--format", "stix").out
+    assert "pattern not simple (a value alone is no match" in said

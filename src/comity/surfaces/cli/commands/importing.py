@@ -22,6 +22,21 @@ OUTCOMES: Final = {
     "changed": "changed",
     "sealed": "sealed: a personal account",
 }
+# What a short name of a rule or a note does not say by itself: what it is, and what became of it.
+MEANT: Final = {
+    "no observable": "it has no value to look up; it is kept and found by its words",
+    "pattern not simple": "a value alone is no match, only the whole pattern is; kept and handed on as it came",
+    "pattern not STIX": "a rule in another language, such as YARA: kept and handed on, no values of it are indexed",
+    "too many observables": "more values than are indexed of one object: the first are found, the object is whole",
+    "json": "the file is not good JSON: its maker's fault; what is called mended was read all the same",
+    "beside-event": "the file has something beside its events that has no place here",
+    "to-ids": "marked for detection, and there is no pattern for it: kept as a note, which no sensor gets",
+    "value-form": "the value does not fit its type: kept as a note",
+    "shape": "not what a file of this format holds at this place",
+    "schema": "it breaks the STIX 2.1 specification: its maker's fault",
+    "nothing-found": "nothing in it is a value that is looked for, such as an address, a name or a hash",
+    "encoding": "some bytes are no text in its encoding, and were read as U+FFFD",
+}
 
 
 @command(
@@ -105,9 +120,9 @@ def _lines(done: verbs.Ingested) -> Iterator[str]:
     if done.unmarked:
         yield f"{done.unmarked} have no marking and stay at home: give the source a default with --tlp."
     for rule, count in sorted(done.by_rule.items(), key=lambda item: -item[1]):
-        yield f"  refused {count}: {rule}"
+        yield f"  refused {count}: {_meant(rule)}"
     for note, count in sorted(done.notes.items(), key=lambda item: -item[1]):
-        yield f"  kept {count} with a loss: {note}"
+        yield f"  kept {count} with a loss: {_meant(note)}"
     for refusal in done.refusals:
         yield f"    {refusal.path} at byte {refusal.offset}: {refusal.id or 'no id'}: {refusal.reason}"
     if done.refused > len(done.refusals):
@@ -115,10 +130,14 @@ def _lines(done: verbs.Ingested) -> Iterator[str]:
     yield from _loss_lines(done)
 
 
+def _meant(rule: str) -> str:
+    return f"{rule} ({MEANT[rule]})" if rule in MEANT else rule
+
+
 def _loss_lines(done: verbs.Ingested) -> Iterator[str]:
     for what, count in sorted(done.lost.items(), key=lambda item: (item[0].partition(" ")[0], -item[1])):
         outcome, _, rule = what.partition(" ")
-        yield f"  {count} {OUTCOMES.get(outcome, outcome)}: {rule}"
+        yield f"  {count} {OUTCOMES.get(outcome, outcome)}: {_meant(rule)}"
     for lost in done.losses:
         yield f"    {lost.path}{', ' if lost.where else ''}{lost.where}: {lost.reason}"
     more = sum(done.lost.values()) - len(done.losses)
