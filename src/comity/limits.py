@@ -126,6 +126,8 @@ TAXII_NEXT_CHARS_MAX: Final = 2_000  # characters of `next`: it goes into a URL
 TAXII_FRAME_BYTES_MAX: Final = 65_536  # bytes of an envelope around its objects: `more` and `next` take a hundred
 MISP_EVENT_BYTES_MAX: Final = 134_217_728  # bytes of one event in a feed: it is held whole, to check its digest
 MISP_FEED_EVENTS_MAX: Final = 200_000  # events named by a manifest: the largest public feed has under 10,000
+MISP_INDEX_BYTES_MAX: Final = 134_217_728  # bytes of a minimal index: 700,000 events at 170 bytes each
+MISP_INDEX_EVENTS_MAX: Final = 500_000  # events of one MISP that ask at once: a large national one holds 100,000
 CATALOGUE_BYTES_MAX: Final = 33_554_432  # bytes of one galaxy or taxonomy; the largest published has 5 MB
 CATALOGUE_DESCRIPTION_CHARS_MAX: Final = 4_000  # characters of an entry's description: two screens
 CATALOGUE_NAME_CHARS_MAX: Final = 500  # characters of a name, an id or a reference, as shown
@@ -195,6 +197,13 @@ API_ANSWERS_KEPT_MAX: Final = 256  # answers kept of one token for its idempoten
 API_ANSWERS_KEPT_SECONDS: Final = 86_400  # seconds they are kept
 API_KEY_CHARS_MAX: Final = 128  # characters of an idempotency key: a UUID has 36
 API_NAME_CHARS_MAX: Final = 200  # characters of a file's name given with an ingest
+
+SIDECARS_MAX: Final = 64  # MISP servers beside one node
+SIDECAR_EVENTS_AT_ONCE: Final = 20  # events asked for in one request, each bounded by MISP_EVENT_BYTES_MAX together
+SIDECAR_GONE_MAX: Final = 20  # events that may be gone at once from a small index before somebody has to look
+SIDECAR_GONE_SHARE: Final = 4  # and of a large one: a quarter. An index cut short would take everything back
+SIDECAR_MEMBERS_MAX: Final = 20_000  # objects of one event that is written: MISP's own page takes a minute of more
+SIDECAR_UNASKED_MAX: Final = 20  # events in an index that turn out not to ask: then the MISP ignores what it is asked
 
 RULES_MAX: Final = 256  # standing rules of sharing of this party: each is looked at every second
 RULE_RUNS_MAX: Final = 4_096  # runs of withheld objects kept apart of one rule: about 120 kB with every batch

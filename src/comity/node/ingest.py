@@ -411,6 +411,28 @@ def _body(node: Node, unit: Unit, origin: Source, at: int) -> bytes | None:
     return entry.body if is_ours else None
 
 
+def positions(node: Node, unit: Unit, origin: Source, made: Sequence[Made]) -> dict[str, int]:
+    """Return where an office holds these objects from a source, by id: the newest entry of each that is theirs."""
+    wanted: dict[bytes, str] = {}
+    numbers: set[int] = set()
+    for one in made:
+        ident = msgspec.json.decode(one.data, type=_Identified).id
+        wanted[_timeless_digest(one.data) if one.timeless else _digest(one.data)] = ident
+        numbers.add(intel.object_number(UUID(ident[-36:]).bytes))
+    found: dict[str, int] = {}
+    for row in unit.views.find_many(intel.STATED, "object", sorted(numbers)):
+        at = int(row[0] or 0)
+        body = _body(node, unit, origin, at)
+        named = None if body is None else wanted.get(_digest(body)) or wanted.get(_timeless_digest(body))
+        if named is not None and at > found.get(named, -1):
+            found[named] = at
+    return found
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
 def _not_repeated(fresh: Sequence[_Good], done: Ingested) -> list[_Good]:
     """Leave out what a dry run would have kept in a batch before: the store does not know of it."""
     kept = [one for one in fresh if one.digest() not in done.would_keep] if done.would_keep else list(fresh)

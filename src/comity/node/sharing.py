@@ -52,6 +52,7 @@ class Offer(NamedTuple):
     marking: Marking | None = None  # None: the marking each object has at home
     priority: Priority = Priority.ROUTINE
     anonymous: bool = False  # what is stated names nobody but this office; what would is withheld
+    again: bool = False  # also what was stated there and taken back since
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class Sharing:
     def _batch(
         self, unit: Unit, actor: Actor, accord: Accord, places: Sequence[int], offer: Offer, done: Shared
     ) -> None:
-        stated = self.stated(unit, accord.id, places)
+        stated = self.stated(unit, accord.id, places, stood_by=offer.again)
         fresh = [at for at in places if at not in stated]
         done.known += len(places) - len(fresh)
         for log_id, group in groupby(fresh, key=lambda at: at >> 40):
@@ -121,9 +122,14 @@ class Sharing:
             else:
                 raise Misuse(f"{log.origin} is this party's own log in an accord: share the collected object instead")
 
-    def stated(self, unit: Unit, accord: AccordId, places: Sequence[int]) -> set[int]:
-        """Return which of these entries stand in the accord already: restated, relayed, or stated there."""
+    def stated(self, unit: Unit, accord: AccordId, places: Sequence[int], *, stood_by: bool = False) -> set[int]:
+        """Return which of these entries stand in the accord already: restated, relayed, or stated there.
+
+        With `stood_by`, what was passed on and taken back since does not count.
+        """
         rows = unit.views.find_many(views.PASSED, "source", places)
+        if stood_by:
+            rows = [row for row in rows if not _taken_back(unit, int(row[0] or 0))]
         logs = {place(int(row[0] or 0))[0] for row in rows} | {place(at)[0] for at in places}
         inside = {log_id for log_id in logs if canon.parse_origin(unit.logs.get(log_id).origin)[1] == accord}
         passed = {int(row[1] or 0) for row in rows if place(int(row[0] or 0))[0] in inside}
@@ -349,3 +355,10 @@ class Sharing:
             if unit.spans.about(log.origin, s, e):
                 folding.restand(self._node, unit, Span(log.origin, s, e))
         return begin
+
+
+def _taken_back(unit: Unit, at: int) -> bool:
+    log_id, index = place(at)
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    standing = msgspec.json.decode(unit.entries.standing(brief.standing_id), type=Standing)
+    return bool(standing.retracted or standing.erased)

@@ -7,7 +7,7 @@ pass (no answer, 429, 5xx) is asked again a few times, each pause twice the one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -73,6 +73,22 @@ class Caller:
             self.again(attempt, cut)
         raise AssertionError  # `again` raises at the last attempt
 
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str] = _NONE, *, limit: int, own: Collection[int] = ()
+    ) -> tuple[Incoming, bytes]:
+        """Return the head and body of the answer to a POST that may be sent twice. Raises what `once` does.
+
+        `own` are statuses that mean something to whoever asks and are not refused here.
+        """
+        for attempt in range(SOURCE_ATTEMPTS):
+            try:
+                with self.once(url, headers, limit=limit, method="POST", body=body, own=own) as answer:
+                    return answer, b"".join(answer.chunks)
+            except Unreachable as error:
+                failed = error
+            self.again(attempt, failed)
+        raise AssertionError  # `again` raises at the last attempt
+
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str] = _NONE, *, limit: int = SOURCE_BYTES_MAX) -> Iterator[Incoming]:
         """Give the answer to a GET, asked for until there is one. Raises what `once` does."""
@@ -91,17 +107,27 @@ class Caller:
 
     @contextmanager
     def once(
-        self, url: str, headers: Mapping[str, str] = _NONE, *, limit: int = SOURCE_BYTES_MAX
+        self,
+        url: str,
+        headers: Mapping[str, str] = _NONE,
+        *,
+        limit: int = SOURCE_BYTES_MAX,
+        method: str = "GET",
+        body: bytes = b"",
+        own: Collection[int] = (),
     ) -> Iterator[Incoming]:
-        """Give the answer to one GET; its body is read as it comes, at most `limit` bytes.
+        """Give the answer to one request; its body is read as it comes, at most `limit` bytes.
 
         Its status is none that is refused: raises `Unreachable` for what may pass, `Misuse` (the login),
         `NotFound`, and what the fetcher raises.
         """
         bounds = Bounds(SOURCE_POLL_SECONDS_MAX, limit, "what is left of SOURCE_BYTES_MAX", SOURCE_RATE_MIN)
         sent = self._sent(url, headers)
-        with self.fetcher.stream(url, bounds, headers=sent, tls=self._policy(url), plain=self.plain) as answer:
-            self._refuse(answer, url)
+        with self.fetcher.stream(
+            url, bounds, method=method, headers=sent, body=body, tls=self._policy(url), plain=self.plain
+        ) as answer:
+            if answer.status not in own:
+                self._refuse(answer, url)
             yield answer
 
     def again(self, attempt: int, error: ComityError) -> None:
