@@ -79,14 +79,15 @@ class Misp:
     # -- what an analyst does in the browser --------------------------------------------
 
     def event(self, info: str, *values: str, tags: tuple[str, ...] = (), distribution: int = 1, **more: Any) -> Tree:
-        """Make an event with one `ip-dst` per value, published."""
+        """Make an event with one `ip-dst` or `sha256` for each value, published."""
         made = MISPEvent()
         made.info, made.distribution, made.date = info, distribution, "2026-09-21"
         made.uuid = more.pop("uuid", str(uuid5(NAMESPACE_URL, f"{info} {self.serial}")))
         for name in tags:
             made.add_tag(name)
         for value in values:
-            made.add_attribute("ip-dst", value, to_ids=True, uuid=str(uuid5(NAMESPACE_URL, f"{made.uuid} {value}")))
+            kind = "sha256" if len(value) == 64 else "ip-dst"
+            made.add_attribute(kind, value, to_ids=True, uuid=str(uuid5(NAMESPACE_URL, f"{made.uuid} {value}")))
         event = self._add({"Event": json.loads(made.to_json())})
         event.update(more)
         event["published"] = True
@@ -326,7 +327,7 @@ class Misp:
         if self.answers:
             return self.answers.pop(0)
         if request.headers.get("authorization") != KEY:
-            message = "Authentication failed. Please make sure you pass the API key of an API enabled user along in the Authorization header."
+            message = "Authentication failed. Please make sure you pass the API key of an API enabled user along."
             return JSONResponse({"name": message, "message": message, "url": path}, 403)
         try:
             found = self.lie(path, self._route(path, body))
@@ -335,12 +336,12 @@ class Misp:
         sent = json.dumps(found).encode()
         headers = {}
         if self.etags and request.method == "POST" and path == "/events/index":
-            headers["ETag"] = '"' + hashlib.sha1(sent).hexdigest() + '"'  # noqa: S324 - as MISP makes it
+            headers["ETag"] = '"' + hashlib.sha1(sent).hexdigest() + '"'
             if request.headers.get("if-none-match") == headers["ETag"]:
                 return Response(status_code=304, headers=headers)
         return Response(sent, media_type="application/json", headers=headers)
 
-    def _route(self, path: str, body: Any) -> Any:
+    def _route(self, path: str, body: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - MISP's routes, one line each
         kind, _, rest = path.lstrip("/").partition("/")
         verb, _, name = rest.partition("/")
         name = name.partition("/")[0]

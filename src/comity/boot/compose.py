@@ -23,16 +23,28 @@ from comity.boot.fitness import Fitness, MarkedSigner, judge
 from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
 from comity.boot.openpgp import OpenPgpKey
-from comity.boot.outgoing import fetching, proxy, telling
+from comity.boot.outgoing import fetching, misp, proxy, telling
 from comity.boot.reading import Readers
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
-from comity.boot.turns import KeptTickets, PoliteFetching, PoliteWay, PoliteWire, Turns
+from comity.boot.turns import KeptTickets, PoliteFetching, PoliteMisp, PoliteWay, PoliteWire, Turns
 from comity.canon import PartyId
 from comity.errors import ComityError, Conflict, Misuse, NotFound, Unreachable
 from comity.formats.stix.leads import Reader
 from comity.http.fetch import Fetcher
 from comity.limits import TRY_SECONDS_MAX
-from comity.node import books, delivering, generations, neighbours, parties, polling, rebuild, sources, views
+from comity.node import (
+    books,
+    delivering,
+    generations,
+    neighbours,
+    parties,
+    polling,
+    rebuild,
+    sidecar_rounds,
+    sidecars,
+    sources,
+    views,
+)
 from comity.node.actor import Actor
 from comity.node.catalogues import Catalogues
 from comity.node.delivering import Delivered, Way
@@ -40,10 +52,13 @@ from comity.node.ingest import Source
 from comity.node.neighbours import Neighbour
 from comity.node.node import CARDS, Node
 from comity.node.polling import Polled
-from comity.node.ports import Wire
+from comity.node.ports import Unit, Wire
 from comity.node.services import Services, compose
+from comity.node.sidecar_pulling import Round
+from comity.node.sidecar_rounds import Result
+from comity.node.sidecars import Sidecar
 from comity.node.tries import Tried
-from comity.node.warnings import WarningLists
+from comity.node.warnings import WarningLists, flagged_at
 from comity.party import Card
 from comity.stores.sqlite import SqliteStore, open_store
 from comity.surfaces.cli.operations import find, perform
@@ -62,8 +77,9 @@ class Machine:
         self.settings = settings
         self.turns = Turns()
         self.stop = threading.Event()  # set where this process is to end: polls break off
-        self._polled: set[str] = set()  # sources under way; changed in turns only
         self._told: set[str] = set()  # neighbours under way; the same
+        self._polled: set[str] = set()  # sources and side-cars under way; changed in turns only
+        self._tried: dict[str, tuple[int, ...]] = {}  # side-cars: under what each was last rechecked
         self._serving = serving
         self._asked = threading.local()
         self._directory = KeyDirectory(home / KEYS)
@@ -230,6 +246,35 @@ class Machine:
     def keep_secret(self, name: str, made: str) -> None:
         """Put a new secret before those that a file of the node's `keys` has."""
         outgoing.keep_secret(self.home, name, made)
+
+    def sidecar(self, actor: Actor, sidecar: Sidecar, *, withdrawals: bool = False) -> Result:
+        """Make a round of a side-car, within one's turn. Raises `Conflict` where one is under way."""
+        from comity.formats import readers  # loads every parser
+
+        name = f"sidecar {sidecars.key(sidecar)}"
+        if name in self._polled:
+            raise Conflict(f"a round of {sidecar.name!r} is under way", hint="`comity sidecar show` has its outcome")
+        self._polled.add(name)
+        try:
+            way = PoliteMisp(lambda: misp(self.home, sidecar, self._fetcher, self._manners), self.turns, self.stop)
+            going = Round(
+                services=self._services,
+                actor=actor,
+                sidecar=sidecar,
+                misp=way,
+                read=readers.reader("misp"),
+                withdrawals=withdrawals,
+                pause=self.pause,
+                hold=self._flagged,
+                tried=self._tried,
+            )
+            return sidecar_rounds.run(going, jitter=self._manners.chance())
+        finally:
+            self._polled.discard(name)
+
+    def _flagged(self, unit: Unit, places: Sequence[int]) -> Collection[int]:
+        """Return which of some entries are on warning lists."""
+        return flagged_at(self._services.node, self._warnings, self._services.queries, unit, places).found.keys()
 
     def _rest(self, seconds: float) -> None:
         if self.stop.wait(seconds):

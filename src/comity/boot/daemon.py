@@ -29,6 +29,7 @@ from comity.boot.logs import configure
 from comity.boot.polls import Polls
 from comity.boot.rounds import Rounds
 from comity.boot.settings import RUN, SOCKET, SPOOL, Settings
+from comity.boot.sidecars import Sidecars
 from comity.canon import PartyId
 from comity.errors import ComityError, Fault
 from comity.http.listen import Listener, Local, Tcp
@@ -183,6 +184,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
     polls = Polls(machine, log)
     rounds = Rounds(machine, log)
     couriers = Couriers(machine, log)
+    sidecars = Sidecars(machine, log)
     try:
         while not stop.wait(TICK_SECONDS):
             try:
@@ -198,12 +200,14 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                 polls.attend()
                 rounds.attend()
                 couriers.attend()
+                sidecars.attend()
             except ComityError as error:
                 log.error("fault", what=error.says())
     finally:
         polls.close()
         rounds.close()
         couriers.close()
+        sidecars.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

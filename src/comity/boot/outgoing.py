@@ -18,16 +18,18 @@ from comity.http import login as logins
 from comity.http.fetch import Fetcher
 from comity.http.login import LOGIN_BYTES_MAX, NOBODY, Login
 from comity.http.proxy import Proxy
-from comity.http.tls import TlsPolicy
+from comity.http.tls import PUBLIC, TlsPolicy
 from comity.node.delivering import Way
 from comity.node.ingest import Source
 from comity.node.neighbours import Kind as NeighbourKind
 from comity.node.neighbours import Neighbour
 from comity.node.polling import Fetching
+from comity.node.sidecars import Sidecar
 from comity.node.sources import Kind
 from comity.transports.caller import Caller, Manners
 from comity.transports.discovery import Asked
 from comity.transports.feeds import FileFeed, MispFeed, UrlFeed
+from comity.transports.misp import MispServer
 from comity.transports.posting import Post, Webhook
 from comity.transports.syslog import Syslog
 from comity.transports.syslog import parse as parse_syslog
@@ -37,10 +39,13 @@ from comity.transports.tickets import Iris, Rest, Rt, System, Tickets, TicketWay
 OTHERS: Final = 0o077  # the bits of a mode by which others could read
 
 
-def login(home: Path, name: str) -> Login:
-    """Return a login by the name of its file in `keys`. Raises `NotFound`, `Fault` where others can read it."""
+def login(home: Path, name: str, *, alone: str = "") -> Login:
+    """Return a login by the name of its file in `keys`. Raises `NotFound`, `Fault` where others can read it.
+
+    `alone` is the header that a secret goes into which stands in the file without more.
+    """
     path = home / KEYS / name
-    return logins.parse(_read(path), str(path))
+    return logins.parse(_read(path), str(path), alone=alone)
 
 
 def _read(path: Path) -> bytes:
@@ -106,6 +111,13 @@ def telling(
             system = Iris(post, base, said)
         return TicketWay(system, tickets)
     return Webhook(post, one.address, one.form, secrets(home, one.secret) if one.secret else ())
+
+
+def misp(home: Path, sidecar: Sidecar, fetcher: Fetcher, manners: Manners) -> MispServer:
+    """Return the way to a MISP; its key lies alone in its file, or in a login's words. Raises what `login` does."""
+    known = login(home, sidecar.login, alone="Authorization")
+    tls = TlsPolicy(certificate=sidecar.certificate) if sidecar.certificate else PUBLIC
+    return MispServer(Caller(fetcher, sidecar.address, manners, known, sidecar.login, plain=sidecar.plain, tls=tls))
 
 
 def fetching(home: Path, source: Source, fetcher: Fetcher, manners: Manners) -> Fetching:

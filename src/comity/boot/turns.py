@@ -7,7 +7,7 @@ is their turn.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Final, TypeVar
@@ -20,6 +20,8 @@ from comity.node.neighbours import Neighbour
 from comity.node.node import Node
 from comity.node.polling import Faults, Fetching, Part
 from comity.node.ports import Wire
+from comity.node.sidecars import Answer as Said
+from comity.node.sidecars import Listing, Member, Misp
 from comity.node.tickets import Ticket
 from comity.sync import Answer, AnyRequest
 
@@ -171,3 +173,67 @@ class PoliteFetching:
     def _go_on(self) -> None:
         if self._stop.is_set():
             raise Unreachable("this node is stopping", hint="the next poll goes on from here")
+
+
+class PoliteMisp:
+    """A way to a MISP on which nobody's turn is kept while waiting for an answer, and which ends with the node."""
+
+    def __init__(self, make: Callable[[], Misp], turns: Turns, stop: threading.Event) -> None:
+        self._make = make
+        self._made: Misp | None = None
+        self._turns = turns
+        self._stop = stop
+
+    def index(self, tags: Sequence[str], group: str, before: Listing) -> Listing | None:
+        """Ask while others have their turn."""
+        with self._others() as misp:
+            return misp.index(tags, group, before)
+
+    def events(self, uuids: Sequence[str]) -> Mapping[str, bytes]:
+        """Ask while others have their turn."""
+        with self._others() as misp:
+            return misp.events(uuids)
+
+    def group(self, uuid: str) -> str:
+        """Ask while others have their turn."""
+        with self._others() as misp:
+            return misp.group(uuid)
+
+    def me(self) -> Member:
+        """Ask while others have their turn."""
+        with self._others() as misp:
+            return misp.me()
+
+    def add(self, data: bytes) -> Said:
+        """Send while others have their turn."""
+        with self._others() as misp:
+            return misp.add(data)
+
+    def edit(self, uuid: str, data: bytes) -> Said:
+        """Send while others have their turn."""
+        with self._others() as misp:
+            return misp.edit(uuid, data)
+
+    def delete(self, uuid: str) -> Said:
+        """Send while others have their turn."""
+        with self._others() as misp:
+            return misp.delete(uuid)
+
+    def drop(self, part: str) -> Said:
+        """Send while others have their turn."""
+        with self._others() as misp:
+            return misp.drop(part)
+
+    def mark(self, part: str, tag: str, comment: str) -> Said:
+        """Send while others have their turn."""
+        with self._others() as misp:
+            return misp.mark(part, tag, comment)
+
+    @contextmanager
+    def _others(self) -> Iterator[Misp]:
+        """Give the way, made when it is first needed: that its key is not there is an outcome of the round."""
+        if self._stop.is_set():
+            raise Unreachable("this node is stopping", hint="the next round goes on from here")
+        self._made = self._made or self._make()
+        with self._turns.others():
+            yield self._made

@@ -44,8 +44,11 @@ class Login:
 NOBODY: Final = Login()
 
 
-def parse(data: bytes, path: str) -> Login:
-    """Return what a login file holds; `path` is where it lies. Raises `Malformed`, without a word of its content."""
+def parse(data: bytes, path: str, *, alone: str = "") -> Login:
+    """Return what a login file holds; `path` is where it lies. Raises `Malformed`, without a word of its content.
+
+    `alone` is the header of a secret that stands there without a word before it; empty: there is none.
+    """
     if len(data) > LOGIN_BYTES_MAX:
         raise Malformed(f"{path} is no login: it is over {LOGIN_BYTES_MAX} bytes")
     if _PEM in data:
@@ -55,6 +58,8 @@ def parse(data: bytes, path: str) -> Login:
     except UnicodeDecodeError:
         raise Malformed(f"{path} is no login: not UTF-8", hint=_HINT) from None  # the cause would show the secret
     rest = rest.strip()
+    if alone and not rest and _VALUE.fullmatch(way):
+        return Login({alone: way})
     if way == "basic" and ":" in rest and rest.isprintable():
         return Login({"Authorization": "Basic " + base64.b64encode(rest.encode("utf-8")).decode("ascii")})
     if way == "bearer" and _VALUE.fullmatch(rest) and " " not in rest:

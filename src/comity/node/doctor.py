@@ -9,7 +9,19 @@ from typing import Final, NamedTuple
 
 from comity import canon
 from comity.errors import NotFound
-from comity.node import credentials, neighbours, outbox, parties, proofs, rebuild, rules, sources, submissions, witness
+from comity.node import (
+    credentials,
+    neighbours,
+    outbox,
+    parties,
+    proofs,
+    rebuild,
+    rules,
+    sidecars,
+    sources,
+    submissions,
+    witness,
+)
 from comity.node.accords import Accords
 from comity.node.node import Node
 from comity.node.ports import Log, LogState, Unit
@@ -40,6 +52,7 @@ def examine(node: Node, accords: Accords, *, deep: bool = False) -> list[Ailment
         found += [Ailment(False, what, advice) for what, advice in rules.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in neighbours.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in outbox.troubles(unit)]
+        found += [Ailment(False, what, advice) for what, advice in sidecars.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in submissions.troubles(node, unit)]
         found += [Ailment(False, what, advice) for what, advice in credentials.troubles(node, unit)]
         found += _quarantine(unit)

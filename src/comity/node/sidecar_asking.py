@@ -7,7 +7,7 @@ goes first, then the one before is retracted and names it. What another event st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +39,17 @@ NO_MORE: Final = "no more released in MISP"
 HELD: Final = "nothing of it may leave MISP"
 
 
+FLAGGED: Final = "warning lists: likely false positives, which a person lets go"
+
+Hold = Callable[[Unit, Sequence[int]], Collection[int]]
+"""Which of some entries do not go by themselves."""
+
+
+def nothing(unit: Unit, places: Sequence[int]) -> Collection[int]:
+    """Hold nothing back."""
+    return ()
+
+
 @dataclass(slots=True)
 class Outlook:
     """What would become of an event that waits, if it were let go now."""
@@ -49,11 +60,12 @@ class Outlook:
 
 
 def settle(
-    services: Services, actor: Actor, sidecar: Sidecar, kept: Kept, asked: Mapping[str, str], *, standing: bool
+    services: Services, actor: Actor, sidecar: Sidecar, kept: Kept, asked: Mapping[str, str], hold: Hold = nothing
 ) -> Tally:
     """Bring what stands in accords in line with an event: `asked` says by what it asks for which accord.
 
-    Changes `kept`, which the caller keeps. With `standing` what may go goes; else it waits for a person.
+    Changes `kept`, which the caller keeps. What a side-car lets go by itself goes, but what `hold` names; else all of
+    it waits for a person.
     """
     tally = Tally()
     for accord in sorted({*kept.asks, *asked}):
@@ -69,8 +81,8 @@ def settle(
         same = asking.digest == kept.digest and asking.state not in {Asked.WITHDRAWN, Asked.HELD}
         asking.by = by
         tally += _drop(services, actor, sidecar, kept, accord, asking, everything=False)
-        if standing:
-            tally += share(services, actor, sidecar, kept, accord)
+        if sidecar.standing:
+            tally += share(services, actor, sidecar, kept, accord, hold)
         elif not same:
             asking.state, asking.decided, asking.reason = Asked.WAITING, "", ""
             asking.withheld, asking.grounds = 0, {}
@@ -78,26 +90,32 @@ def settle(
     return tally
 
 
-def share(services: Services, actor: Actor, sidecar: Sidecar, kept: Kept, accord: str) -> Tally:
+def share(services: Services, actor: Actor, sidecar: Sidecar, kept: Kept, accord: str, hold: Hold = nothing) -> Tally:
     """State what may go of an event in an accord, and take back what it replaces. Changes `kept`."""
     asking = kept.asks[accord]
-    fresh = [at for ident, at in kept.objects.items() if asking.stated.get(ident) != at]
+    fresh = sorted({at for ident, at in kept.objects.items() if asking.stated.get(ident) != at})
+    with services.node.store.read() as unit:
+        held = hold(unit, fresh) if fresh else ()
+    fresh = [at for at in fresh if at not in held]
     tally = Tally()
     done = Shared(AccordId(accord))
     if fresh:
         try:
-            done = services.sharing.share(actor, accord, sorted(set(fresh)), Offer(again=True))
+            done = services.sharing.share(actor, accord, fresh, Offer(again=True))
         except (Refused, NotFound) as error:  # the accord is over, or suspended: it waits, and says why
             asking.state, asking.withheld, asking.grounds = Asked.WAITING, len(fresh), {f"accord: {error}": len(fresh)}
             return Tally(withheld=len(fresh))
     with services.node.store.read() as unit:
-        there = services.sharing.stated(unit, AccordId(accord), sorted(set(fresh)), stood_by=True)
+        there = services.sharing.stated(unit, AccordId(accord), fresh, stood_by=True)
     tally += Tally(shared=done.stated, withheld=done.withheld)
     tally += _drop(services, actor, sidecar, kept, accord, asking, everything=True, there=there)
     for ident, at in kept.objects.items():
         if at in there:
             asking.stated[ident] = at
     asking.state, asking.withheld, asking.grounds = Asked.SHARED, done.withheld, dict(done.grounds)
+    if held:
+        asking.state = Asked.WAITING
+        asking.grounds[FLAGGED] = len(held)
     return tally
 
 

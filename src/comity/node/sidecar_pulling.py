@@ -2,15 +2,20 @@
 
 Rules: an index tells which events ask; each of which another state was taken last is fetched, and each that left the
 index. So what MISP tells nobody, a deletion or a tag that was taken off, is told all the same, once the event itself
-says so. States are compared by being equal, never by being later: two edits in one second, or a clock that was set
-back, are changes like any other. Where very much is gone at once nothing is taken back before a person has looked.
+says so. States are compared by being equal, never by being later, so a clock that was set back hides nothing; and each
+is looked at once more in the next round, for two edits in one second look like one in an index. Where very much is
+gone at once nothing is taken back before a person has looked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+import msgspec
+
+from comity.acts import Narrow, Standing, narrowed
 from comity.errors import ComityError, Fault, Malformed, Theirs
 from comity.formats.convert import Attached, Context, Loss, Made, Reader
 from comity.formats.misp import crossing
@@ -22,10 +27,11 @@ from comity.limits import (
     SIDECAR_GONE_SHARE,
     SIDECAR_UNASKED_MAX,
 )
-from comity.node import importing, ingest, sidecar_asking, sidecars
+from comity.node import acting, importing, ingest, sidecar_asking, sidecars
 from comity.node.actor import Actor
-from comity.node.ingest import Ingested
+from comity.node.ingest import Ingested, Source
 from comity.node.polling import Faults
+from comity.node.ports import Unit, place
 from comity.node.services import Services
 from comity.node.sidecars import (
     EVENTS,
@@ -42,6 +48,9 @@ from comity.node.sidecars import (
     Tally,
     Written,
 )
+from comity.vocab import Pap
+
+AGAIN_MAX: Final = 5 * SIDECAR_EVENTS_AT_ONCE  # events that are looked at once more
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class Round:
     read: Reader
     withdrawals: bool = False  # a person has looked at how much is gone
     pause: Callable[[], None] = lambda: None
+    hold: sidecar_asking.Hold = sidecar_asking.nothing
     tried: dict[str, tuple[int, ...]] = field(default_factory=dict)  # side-car -> under what it was last rechecked
     tally: Tally = field(default_factory=Tally)
     faults: Faults = field(default_factory=Faults)
@@ -81,6 +91,16 @@ def pull(going: Round) -> None:
         )
         gone = []
     wanted.sort(key=lambda uuid: (rows[uuid].timestamp, uuid))
+    newest = max((row.timestamp for row in rows.values()), default=0)
+    # Of very many only those of the newest second: the clock has gone on past all others.
+    fresh = [uuid for uuid in wanted if len(wanted) <= AGAIN_MAX or rows[uuid].timestamp == newest]
+    wanted += [
+        uuid for uuid in index.again if uuid in rows and uuid not in set(wanted) and _is_ready(going, rows[uuid])
+    ]
+    again = bool(index.again or fresh)
+    index.again = fresh[:AGAIN_MAX]
+    if again:
+        _keep(going, index)
     _retry(going, index)
     unasked = 0
     for some in _some([*gone, *wanted]):
@@ -114,9 +134,7 @@ def _retry(going: Round, index: Index) -> None:
 
 def _settle(going: Round, index: Index, kept: Kept, asked: Mapping[str, str]) -> None:
     """Bring accords in line with an event, and keep how that came out."""
-    going.tally += sidecar_asking.settle(
-        going.services, going.actor, going.sidecar, kept, asked, standing=going.sidecar.standing
-    )
+    going.tally += sidecar_asking.settle(going.services, going.actor, going.sidecar, kept, asked, going.hold)
     index.withheld.pop(kept.uuid, None)
     if going.sidecar.standing and any(asking.withheld for asking in kept.asks.values()):
         index.withheld[kept.uuid] = going.services.node.now()
@@ -252,11 +270,31 @@ def _objects(going: Round, left: Leaving, done: Ingested) -> dict[str, int]:
             yield thing
 
     with node.store.read() as unit:
-        source = sidecars.source_of(unit, going.sidecar)
+        source = _bound(sidecars.source_of(unit, going.sidecar), left.pap)
     what = importing.Import(f"{left.uuid}.json", "misp", watched, [left.data])
     importing.bring_in(node, going.actor, source, what, done, check=going.services.check)
     with node.store.read() as unit:
-        return ingest.positions(node, unit, source, made)
+        found = ingest.positions(node, unit, source, made)
+        loose = [at for at in sorted(set(found.values())) if left.pap and _is_looser(going, unit, at, Pap(left.pap))]
+    if loose:  # brought in before somebody tagged the event
+        acting.narrow(going.actor, node, loose, Narrow((), pap=Pap(left.pap), reason="tagged so in MISP"))
+    return found
+
+
+def _bound(source: Source, pap: str) -> Source:
+    """Return a source whose default marking is no laxer than an event's `PAP:` tags."""
+    marking = source.marking
+    if marking is None or not pap or Pap(pap).rank <= marking.pap.rank:
+        return source
+    return msgspec.structs.replace(source, marking=msgspec.structs.replace(marking, pap=Pap(pap)))
+
+
+def _is_looser(going: Round, unit: Unit, at: int, pap: Pap) -> bool:
+    log_id, index = place(at)
+    (brief,) = unit.entries.brief(log_id, index, index + 1)
+    marking = going.services.node.header(unit.entries.header(brief.header_id)).marking
+    standing = msgspec.json.decode(unit.entries.standing(brief.standing_id), type=Standing)
+    return marking is not None and narrowed(marking, standing).pap.rank < pap.rank
 
 
 def _gone(going: Round, index: Index, kept: Kept) -> None:

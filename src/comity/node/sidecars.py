@@ -114,6 +114,7 @@ class Index(msgspec.Struct):
 
     listed: dict[str, Listed] = {}  # question -> its answer
     seen: dict[str, int] = {}  # uuid -> MISP's timestamp of the state that was taken
+    again: list[str] = []  # events that are looked at once more: their last second was not over
     groups: dict[str, str] = {}  # UUID of a sharing group -> its number there
     withheld: dict[str, Instant] = {}  # uuid of an event of which not all may go yet -> when that was last tried
 
@@ -455,3 +456,8 @@ def accords_of(sidecar: Sidecar) -> dict[str, AccordId]:
 def key(sidecar: Sidecar) -> str:
     """Return a side-car's key on every shelf."""
     return f"{sidecar.office}/{sidecar.name}"
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    """Return what a tally counts, by name."""
+    return dict(msgspec.structs.asdict(tally))

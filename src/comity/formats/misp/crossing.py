@@ -38,6 +38,7 @@ _INNER: Final = (*PARTS, "ObjectReference", *_WORDS)
 _LEAVES: Final = frozenset({1, 2, 3})
 _INHERITS: Final = 5
 _GROUP: Final = 4
+_PAPS: Final = ("CLEAR", "GREEN", "AMBER", "RED")  # the widest first
 _DECODE: Final = msgspec.json.Decoder().decode
 _ENCODE: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -53,6 +54,7 @@ class Leaving(NamedTuple):
     group: str  # UUID of the sharing group that the event goes to; empty for none
     stays: str  # why nothing of it leaves; empty where something may
     kept: int  # parts that stay behind
+    pap: str  # the strictest `PAP:` tag of what leaves; empty where there is none
     digest: str  # of what leaves, without when the event was last touched
     data: bytes  # JSON, for `read`
 
@@ -94,6 +96,7 @@ def leaving(data: bytes, groups: Collection[str]) -> Leaving:
     made["Galaxy"] = cut.galaxies(tree)
     for name in (*PARTS, *_WORDS):
         made[name] = cut.parts(tree.get(name))
+    pap = max(cut.paps, key=_PAPS.index, default="")
     timeless = {name: value for name, value in made.items() if "timestamp" not in name and name != "published"}
     return Leaving(
         uuid=uuid,
@@ -104,7 +107,8 @@ def leaving(data: bytes, groups: Collection[str]) -> Leaving:
         group=group if level == _GROUP else "",
         stays=stays,
         kept=cut.kept,
-        digest=hashlib.sha256(_ENCODE(timeless)).hexdigest(),
+        pap=pap,
+        digest=hashlib.sha256(_ENCODE({**timeless, "pap": pap})).hexdigest(),
         data=_ENCODE({"Event": made}),
     )
 
@@ -121,6 +125,7 @@ class _Cut:
     def __init__(self, groups: Collection[str]) -> None:
         self._groups = groups
         self.kept = 0
+        self.paps: set[str] = set()
 
     def parts(self, value: object) -> list[Tree]:
         """Return the parts of a list that may leave, each without what may not."""
@@ -147,7 +152,9 @@ class _Cut:
         return found
 
     def tags(self, tree: Tree) -> list[Tree]:
-        """Return the tags that are meant for others."""
+        """Return the tags that are meant for others. A `PAP:` tag binds whoever it is meant for."""
+        said = {name[4:].upper() for name in _names(tree) if name.lower().startswith("pap:")}
+        self.paps |= {{"WHITE": "CLEAR"}.get(pap, pap if pap in _PAPS else _PAPS[-1]) for pap in said}
         return [
             {"name": name}
             for tag in fields.trees(tree.get("Tag"))

@@ -25,6 +25,8 @@ from comity.node.neighbours import Neighbour
 from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
 from comity.node.services import Services
+from comity.node.sidecar_rounds import Result
+from comity.node.sidecars import Sidecar
 from comity.node.tries import Tried
 from comity.node.warnings import WarningLists
 from comity.party import OfficeRef, SignedCard
@@ -126,6 +128,9 @@ class Desk(Protocol):
 
     def tried(self, *, send_test: bool) -> list[Tried]:
         """Try every connection to neighbours; `send_test` sends what is marked as a test, and is taken for none."""
+
+    def sidecar(self, actor: Actor, sidecar: Sidecar, *, withdrawals: bool = False) -> Result:
+        """Make a round of a side-car; `withdrawals` takes back however much is gone. Raises `Conflict`."""
 
     def report(self, what: str, done: int, total: int) -> None:
         """Say how far a long operation has come; `total` is 0 where nobody knows."""

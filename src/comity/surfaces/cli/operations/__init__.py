@@ -36,6 +36,7 @@ SUBJECTS: Final = (
     "feed",
     "taxii",
     "neighbour",
+    "sidecar",
 )
 
 
