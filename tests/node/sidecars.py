@@ -115,7 +115,8 @@ def teams(tmp_path: Path) -> Iterator[Teams]:
         made = []
         for who in world.people:
             misp = Misp(now=START)
-            made.append(Team(world, who, misp, stack.enter_context(served(misp)), fetcher, None))  # type: ignore[arg-type]
+            base = stack.enter_context(served(misp))
+            made.append(Team(world, who, misp, base, fetcher, None))  # type: ignore[arg-type]
         world.accord(ACCORD, world.people)
         for team in made:
             team.register()

@@ -253,39 +253,38 @@ def test_an_unreachable_misp_is_an_outcome_and_loses_nothing(teams: Teams) -> No
     assert values(only(other)) == ["198.51.100.1"]
 
 
-def test_many_rounds_with_changes_on_both_sides_come_to_rest(teams: Teams) -> None:  # noqa: C901, PLR0912 - one story
+def meddle(team: Team, number: int, turn: int, random: Random) -> None:
+    """Do one thing that an analyst may do in a MISP."""
+    own = [event for event in team.misp.events.values() if all("comity:from" not in t["name"] for t in event["Tag"])]
+    match random.choice(("event", "event", "change", "remove", "untag", "delete", "touch", "theirs")):
+        case "event":
+            team.misp.event(f"{number} {turn}", f"198.51.{number}.{turn}", f"203.0.{number}.{turn}", tags=(TAG,))
+        case "change" if own:
+            event = random.choice(own)
+            if values(event):
+                team.misp.change(event["uuid"], values(event)[0], f"192.0.{number}.{turn}")
+        case "remove" if own:
+            event = random.choice(own)
+            if values(event):
+                team.misp.remove(event["uuid"], values(event)[0])
+        case "untag" if own:
+            team.misp.detach(random.choice(own)["uuid"], TAG)
+        case "delete" if own:
+            team.misp.delete(random.choice(own)["uuid"])
+        case "touch" if own:
+            team.misp.edit(random.choice(own)["uuid"])
+        case "theirs":  # an analyst asks for what came from the partner, in both ways there are
+            written = [event for event in team.misp.events.values() if event not in own]
+            if written:
+                team.misp.attach(random.choice(written)["uuid"], TAG)
+
+
+def test_many_rounds_with_changes_on_both_sides_come_to_rest(teams: Teams) -> None:
     random = Random(3)
     both = [teams.arcadia, teams.borealia]
     for turn in range(12):
         for number, team in enumerate(both):
-            own = [
-                event
-                for event in team.misp.events.values()
-                if all("comity:from" not in t["name"] for t in event["Tag"])
-            ]
-            match random.choice(("event", "event", "change", "remove", "untag", "delete", "touch", "theirs")):
-                case "event":
-                    team.misp.event(
-                        f"{number} {turn}", f"198.51.{number}.{turn}", f"203.0.{number}.{turn}", tags=(TAG,)
-                    )
-                case "change" if own:
-                    event = random.choice(own)
-                    if values(event):
-                        team.misp.change(event["uuid"], values(event)[0], f"192.0.{number}.{turn}")
-                case "remove" if own:
-                    event = random.choice(own)
-                    if values(event):
-                        team.misp.remove(event["uuid"], values(event)[0])
-                case "untag" if own:
-                    team.misp.detach(random.choice(own)["uuid"], TAG)
-                case "delete" if own:
-                    team.misp.delete(random.choice(own)["uuid"])
-                case "touch" if own:
-                    team.misp.edit(random.choice(own)["uuid"])
-                case "theirs":  # an analyst asks for what came from the partner, in both ways there are
-                    written = [event for event in team.misp.events.values() if event not in own]
-                    if written:
-                        team.misp.attach(random.choice(written)["uuid"], TAG)
+            meddle(team, number, turn, random)
             team.good()
         teams.pass_time(random.choice((0, 1, 60)))
         teams.sync()

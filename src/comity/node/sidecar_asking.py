@@ -217,7 +217,8 @@ def _needed(
     if not ident:
         return False
     rows = unit.views.find(EDGE, {"key": end_key(ident)}, limit=EDGES_MAX)
-    reports = {end.ident for row in rows for end in ends_of(bytes(row[2] or b"")) if not end.out and _names(end.ident)}  # type: ignore[arg-type]
+    ends = [end for row in rows for end in ends_of(bytes(row[2] or b""))]  # type: ignore[arg-type]
+    reports = {end.ident for end in ends if not end.out and end.ident.startswith("report--")}
     for report in reports:
         uuid = report[-36:]
         if uuid == kept.uuid:
@@ -229,10 +230,6 @@ def _needed(
         if any(asking.stated.get(ident) == at for asking in asks):
             return True
     return False
-
-
-def _names(ident: str) -> bool:
-    return ident.startswith("report--")
 
 
 def _is_wider(node: Node, unit: Unit, before: int, after: int) -> bool:
