@@ -12,10 +12,11 @@ from comity.formats import decay, lookalikes, observables, readers, xml
 from comity.formats.catalogues import Catalogue, Taxonomy
 from comity.formats.convert import Attached, Context, Loss, Made
 from comity.formats.mail import headers, message, protected
-from comity.formats.misp import document, feed, files, reverse
+from comity.formats.misp import document, feed, files, filters, rest, reverse
 from comity.formats.rules import indicator as rules
 from comity.formats.stix import check, pattern, personal, split, strict
 from comity.formats.tables import dialect, guess, mapping, records
+from comity.formats.telling import standard
 from comity.formats.text import html, scan
 from comity.formats.warninglists import checking, expressions, reading
 from tests.formats import samples, test_iodef, test_mail, test_misp_hostile, test_openioc, test_rules_sigma
@@ -43,6 +44,8 @@ MANIFEST = json.dumps(
 ).encode()
 MODELS = b'[[model]]\nname = "a"\nkinds = ["ipv4"]\nlifetime = 30\n[[model]]\nname = "all"\nkinds = []\nlifetime = 90\n'
 QUERY = b"added_after=2026-01-01T00:00:00Z&limit=5&match[type]=indicator,malware&match[version]=all"
+SEARCH = b'{"returnFormat": "json", "type": "ip-dst", "limit": 5, "tags": ["tlp:green"]}'
+SECRETS = standard.made(bytes(range(32))).encode() + b"\n"
 OF_RECORDS = guess.guess(RECORDS).mapping
 MAPPING = mapping.encode(guess.guess(TABLE).mapping)
 VALUES = (b"hxxp://bad[.]example/a?b", b"C:\\a\\b.exe", b"192.0.2.7:80", b"AS64496", b"2001:db8::1/64")
@@ -128,6 +131,12 @@ PARSERS = {
     "misp.feed.read_feed": Row(lambda data: list(feed.read_feed(data)), (MANIFEST,)),
     "misp.files.unwrapped": Row(lambda data: files.unwrapped(data, 100_000), (files.wrapped(b"MZ" * 40, "a.exe"),)),
     "misp.reverse.comparisons": Row(of_text(reverse.comparisons), (PATTERN,)),
+    "misp.filters.filters": Row(lambda data: filters.filters(rest.tree(data), 1_790_000_000), (SEARCH,)),
+    "misp.rest.body": Row(rest.body, (SEARCH,)),
+    "misp.rest.call": Row(of_text(rest.call), (b"/events/view/1", b"/attributes/restSearch.json")),
+    "misp.rest.creators": Row(rest.creators, (test_misp_hostile.GOOD,)),
+    "misp.rest.event": Row(rest.event, (test_misp_hostile.GOOD,)),
+    "misp.rest.tree": Row(rest.tree, (SEARCH,)),
     "observables.keyed": Row(
         of_text(observables.keyed), (b"hxxp://bad[.]example/a?b", b"C:\\a\\b.exe", b"192.0.2.7:80")
     ),
@@ -152,6 +161,7 @@ PARSERS = {
     "tables.records.lines": Row(lambda data: list(records.lines([data], guess.guess(RECORDS).mapping)), (RECORDS,)),
     "taxii.filters": Row(of_text(partial(protocol.filters, fields=FIELDS)), (QUERY,)),
     "taxii.instant": Row(of_text(protocol.instant), (b"2026-01-01T00:00:00.000000Z",)),
+    "telling.standard.secrets_of": Row(lambda data: standard.secrets_of(data, "x"), (SECRETS,)),
     "text.html.shown": Row(of_text(html.shown), (PAGE,)),
     "text.scan.scan": Row(of_text(lambda said: list(scan.scan(said))), (TEXT,)),
     "warninglists.checking.build": Row(lambda data: checking.build([("x", data)]), (WARNINGS,)),
@@ -165,6 +175,13 @@ OTHERS = {
     "misp.document.items": "takes JSON that `misp.document.events` has cut out",
     "misp.document.members": "takes JSON that `misp.document.events` has cut out",
     "misp.document.tree": "takes JSON that `misp.document.events` has cut out",
+    "misp.write.laid_out": "writes what has passed the checks",
+    "stix.leads.lead_of": "takes what has passed the checks",
+    "stix.leads.leads_of": "takes what has passed the checks",
+    "stix.observe.of_pattern": "`stix.check.check_many` calls it",
+    "telling.standard.headers": "writes",
+    "telling.standard.made": "writes",
+    "telling.syslog.counted": "writes",
     "convert.whole": "joins chunks and looks at none",
     "csaf.read": "of `FORMS`",
     "iodef.read": "of `FORMS`",
