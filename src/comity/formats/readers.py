@@ -1,6 +1,7 @@
 """Every format that can be read, by name, and which one an input is in.
 
 Rules: `recognise` looks at the first bytes and the name, and answers for any input: what is nothing else is plain text.
+A parser is loaded when it is first asked for: all of them take longer to load than most inputs take to read.
 """
 
 from __future__ import annotations
@@ -11,17 +12,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from comity.errors import Misuse
-from comity.formats import csaf, iodef, opaque, openioc
+from comity.formats import opaque
 from comity.formats.convert import Attached, Loss, Made, Reader
-from comity.formats.mail.reading import read as read_mail
-from comity.formats.misp.read import read as read_misp
-from comity.formats.rules import sigma, suricata, yara
-from comity.formats.stix import upgrade
 from comity.formats.tables.guess import guess
-from comity.formats.tables.reading import read as read_table
-from comity.formats.text.html import read_html
-from comity.formats.text.pdf import read_pdf
-from comity.formats.text.read import read as read_text
 from comity.limits import PDF_BYTES_MAX
 
 STIX: Final = "stix"  # 2.1, read by `stix.split`: its objects are the producer's own bytes
@@ -31,35 +24,75 @@ TABLES: Final = frozenset({"table", "json"})  # readers that go by a mapping
 TITLED: Final = frozenset({"text", "html", "pdf"})  # readers that call what they make by the file's name
 HEAD_BYTES: Final = 65_536  # bytes that `recognise` looks at: a feed's licence may stand before its first line
 
+Read = Callable[..., Iterator[Made | Loss | Attached]]
+"""A `convert.Reader`, some of which take more than an input and a context."""
+
 
 class Form(NamedTuple):
     """One format."""
 
     what: str  # in a few words
     suffixes: tuple[str, ...]  # of files that a directory is searched for
-    read: Callable[..., Iterator[Made | Loss | Attached]] | None  # a `convert.Reader`; None for STIX 2.1
+    family: Callable[[], Mapping[str, Read]] | None  # loads it and its like, by name; None for STIX 2.1
+
+
+def _opaque() -> Mapping[str, Read]:
+    return {"opaque": opaque.read}
+
+
+def _misp() -> Mapping[str, Read]:
+    from comity.formats.misp.read import read
+
+    return {"misp": read}
+
+
+def _documents() -> Mapping[str, Read]:
+    from comity.formats import csaf, iodef, openioc
+    from comity.formats.stix import upgrade
+
+    return {"stix20": upgrade.read, "csaf": csaf.read, "iodef": iodef.read, "openioc": openioc.read}
+
+
+def _rules() -> Mapping[str, Read]:
+    from comity.formats.rules import sigma, suricata, yara
+
+    snort = partial(suricata.read, language="snort")
+    return {"sigma": sigma.read, "yara": yara.read, "suricata": suricata.read, "snort": snort}
+
+
+def _tables() -> Mapping[str, Read]:
+    from comity.formats.tables.reading import read
+
+    return dict.fromkeys(TABLES, read)
+
+
+def _texts() -> Mapping[str, Read]:
+    from comity.formats.mail import reading
+    from comity.formats.text import html, pdf, read
+
+    return {"mail": reading.read, "text": read.read, "html": html.read_html, "pdf": pdf.read_pdf}
 
 
 FORMS: Final[Mapping[str, Form]] = {
     STIX: Form(
         "STIX 2.1: bundles, or objects one after another", (".json", ".stix", ".stix2", ".ndjson", ".jsonl"), None
     ),
-    "stix20": Form("STIX 2.0, brought up to 2.1", (), upgrade.read),
-    "misp": Form("MISP events", (), read_misp),
-    "csaf": Form("CSAF 2.0 and 2.1 advisories", (), csaf.read),
-    "iodef": Form("IODEF 1 and 2 incidents", (".xml", ".iodef"), iodef.read),
-    "openioc": Form("OpenIOC 1.0 and 1.1", (".ioc",), openioc.read),
-    "sigma": Form("Sigma rules", (".yml", ".yaml"), sigma.read),
-    "yara": Form("YARA rules", (".yar", ".yara"), yara.read),
-    "suricata": Form("Suricata rules", (".rules",), suricata.read),
-    "snort": Form("Snort rules", (), partial(suricata.read, language="snort")),
-    "table": Form("CSV and other tables, one value a row", (".csv", ".tsv"), read_table),
-    "json": Form("JSON lines, or an array of records", (), read_table),
-    "mail": Form("a mail message with its header", (".eml",), read_mail),
-    "text": Form("plain text, e.g. a report", (), read_text),
-    "html": Form("a page of HTML", (".html", ".htm"), read_html),
-    "pdf": Form("a document in PDF", (".pdf",), read_pdf),
-    "opaque": Form("archives, office documents, programs, images: refused, for they are never opened", (), opaque.read),
+    "stix20": Form("STIX 2.0, brought up to 2.1", (), _documents),
+    "misp": Form("MISP events", (), _misp),
+    "csaf": Form("CSAF 2.0 and 2.1 advisories", (), _documents),
+    "iodef": Form("IODEF 1 and 2 incidents", (".xml", ".iodef"), _documents),
+    "openioc": Form("OpenIOC 1.0 and 1.1", (".ioc",), _documents),
+    "sigma": Form("Sigma rules", (".yml", ".yaml"), _rules),
+    "yara": Form("YARA rules", (".yar", ".yara"), _rules),
+    "suricata": Form("Suricata rules", (".rules",), _rules),
+    "snort": Form("Snort rules", (), _rules),
+    "table": Form("CSV and other tables, one value a row", (".csv", ".tsv"), _tables),
+    "json": Form("JSON lines, or an array of records", (), _tables),
+    "mail": Form("a mail message with its header", (".eml",), _texts),
+    "text": Form("plain text, e.g. a report", (), _texts),
+    "html": Form("a page of HTML", (".html", ".htm"), _texts),
+    "pdf": Form("a document in PDF", (".pdf",), _texts),
+    "opaque": Form("archives, office documents, programs, images: refused, for they are never opened", (), _opaque),
 }
 APART: Final[Mapping[str, int]] = {"pdf": PDF_BYTES_MAX}
 """Readers whose time or memory their input's size does not bound, and the bytes they take at most.
@@ -93,9 +126,10 @@ _JSON_STARTS: Final = (b"{", b"[")
 def reader(name: str, title: str = "") -> Reader:
     """Return the reader of a format that is not STIX 2.1, for an input of that title. Raises `Misuse`."""
     form = FORMS.get(name)
-    if form is None or form.read is None:
+    if form is None or form.family is None:
         raise Misuse(f"there is no reader for {name!r}", hint=f"one of {', '.join(FORMS)}")
-    return partial(form.read, title=title) if name in TITLED else form.read
+    read = form.family()[name]
+    return partial(read, title=title) if name in TITLED else read
 
 
 def recognise(head: bytes, name: str) -> str:

@@ -21,7 +21,7 @@ SHOWN: Final = 20  # refusals and losses named in an answer
 def add(desk: Desk, ask: verbs.Add) -> verbs.SourceShown:
     """Register a source, or change how it is fetched; its default marking stays where none is said."""
     if ask.form and ask.form != sources.STIX:
-        from comity.formats import readers  # loads every parser
+        from comity.formats import readers  # its patterns take time to compile
 
         readers.reader(ask.form)
     with desk.services.node.store.write() as unit:
