@@ -23,6 +23,7 @@ from comity.formats.stix.pattern import (
     Pattern,
     Qualified,
     comparisons,
+    flat,
     observables_of,
     parse_pattern,
     simple,
@@ -252,6 +253,7 @@ def test_any_text_is_a_pattern_or_malformed(text: str) -> None:
     except Malformed as error:
         assert str(error)
         assert simple(text) is None
+        assert flat(text) is None
 
 
 def test_the_tree_has_the_words_binding_as_the_specification_says() -> None:
@@ -308,7 +310,10 @@ CHAINS = st.lists(
         "{}:{}{}= '{}'".format,
         st.sampled_from(["ipv4-addr", "url", "IN", "file", "LIKE-x", "a-"]),
         st.sampled_from(
-            ["value", "hashes.MD5", "hashes.'SHA-256'", "a.'b c'", "AND", "a-b", "x.true", "x.'true'", "a..b"]
+            [
+                *("value", "hashes.MD5", "hashes.'SHA-256'", "a.'b c'", "AND", "a-b", "x.true", "x.'true'", "a..b"),
+                *("refs[*].value", "hashes.MD5[*]", "refs[*", "refs[0].x", "[*]"),
+            ]
         ),
         st.sampled_from(["", " ", "\n"]),
         st.sampled_from(["x", "", MD5, SHA256, "a:b = ", "] OR [", "//", "é"]),
@@ -321,6 +326,8 @@ CHAINS = st.lists(
             "[" + " OR ".join(tests) + "]",
             " OR ".join(f"[{test}]" for test in tests),
             "[" + " AND ".join(tests) + "]",
+            "[" + " AND ".join([" OR ".join(tests), *tests]) + "]",
+            "[(" + " OR ".join(tests) + ") AND " + tests[0] + "]",
             "[" + "OR ".join(tests) + "] ",
         ]
     )
@@ -331,8 +338,9 @@ CHAINS = st.lists(
 @given(CHAINS | PATTERNS)
 @example(ADDRESS)
 def test_the_fast_way_says_what_the_parser_says_or_nothing(text: str) -> None:
-    fast = simple(text)
-    if fast is not None:
+    for fast in (simple(text), flat(text)):
+        if fast is None:
+            continue
         slow = list(comparisons(parse_pattern(text)))
         assert [(test.type, test.path, test.value) for test in fast] == [
             (each.path.type, each.path.text(), each.value.value) for each in slow if isinstance(each.value, Literal)
@@ -350,6 +358,17 @@ def test_the_fast_way_says_what_the_parser_says_or_nothing(text: str) -> None:
 )
 def test_usual_patterns_take_the_fast_way(text: str) -> None:
     assert simple(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[domain-name:value = 'bad.example' AND domain-name:resolves_to_refs[*].value = '198.51.100.7']",
+        f"[file:name = 'x' AND file:hashes.MD5 = '{MD5}' OR file:hashes.'SHA-256' = '{SHA256}']",
+    ],
+)
+def test_values_that_hold_together_take_a_fast_way_too(text: str) -> None:
+    assert flat(text) is not None and simple(text) is None
 
 
 @pytest.mark.parametrize(

@@ -65,13 +65,20 @@ def of_pattern(language: str, text: str) -> Found:
         return (), OTHER_PATTERN
     tests = pattern.simple(text)
     if tests is None:
-        parsed = pattern.parse_pattern(text)
-        found, note = _bounded(pattern.observables_of(parsed))
+        tests = pattern.flat(text)
+        found, note = _bounded(pattern.observables_of(pattern.parse_pattern(text)) if tests is None else _at(tests))
         return found, note or NOT_SIMPLE
     if len(tests) == 1:
         only = paths.observable_at(*tests[0])
         return ((only,), "") if only is not None else ((), NO_OBSERVABLE)
-    return _bounded(each for test in tests if (each := paths.observable_at(*test)) is not None)
+    return _bounded(_at(tests))
+
+
+def _at(tests: Iterable[pattern.Equality]) -> Iterator[Observable]:
+    for test in tests:
+        found = paths.observable_at(*test)
+        if found is not None:
+            yield found
 
 
 def _bounded(found: Iterable[Observable]) -> Found:

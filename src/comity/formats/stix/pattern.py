@@ -1,7 +1,7 @@
 """The STIX patterning language (STIX 2.1 §9): tokens, a recursive-descent parser, and a fast way for the usual.
 
 Rules: `parse_pattern` accepts exactly what the OASIS grammar accepts, within `PATTERN_BYTES_MAX` and
-`PATTERN_DEPTH_MAX`, and raises `Malformed` for everything else. `simple` answers only for texts that
+`PATTERN_DEPTH_MAX`, and raises `Malformed` for everything else. `simple` and `flat` answer only for texts that
 `parse_pattern` accepts too, and then with the same comparisons. Nothing here matches data.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -132,7 +132,7 @@ _EQUAL_MARKS: Final = {"=": "=", "==": "=", "!=": "!=", "<>": "!="}
 _ORDER_MARKS: Final = frozenset({"<", "<=", ">", ">="})
 _STRING_WORDS: Final = frozenset({"LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET"})
 
-# The fast way: no comments, escapes or list steps. Which words may stand in a path is asked once per path.
+# The fast ways: no comments or escapes. Which words may stand in a path is asked once per path.
 _GAP: Final = "[ \t\r\n]*+"
 _TEST: Final = rf"[A-Za-z_][A-Za-z0-9_-]*+{_GAP}:{_GAP}[A-Za-z_][A-Za-z0-9_.'-]*+{_GAP}==?{_GAP}'[^'\\]*+'"
 _EACH: Final = re.compile(
@@ -141,10 +141,17 @@ _EACH: Final = re.compile(
 _ONE: Final = re.compile(rf"{_GAP}\[{_GAP}{_EACH.pattern}{_GAP}\]{_GAP}")
 _TESTS: Final = rf"\[{_GAP}{_TEST}(?:{_GAP}OR(?![A-Za-z0-9_-]){_GAP}{_TEST})*+{_GAP}\]"
 _CHAIN: Final = re.compile(rf"{_GAP}{_TESTS}(?:{_GAP}OR(?![A-Za-z0-9_-]){_GAP}{_TESTS})*+{_GAP}")
+_STEPS: Final = r"[A-Za-z_](?:[A-Za-z0-9_.'-]|\[\*\])*+"
+_LEAD: Final = rf"[A-Za-z_][A-Za-z0-9_-]*+{_GAP}:{_GAP}{_STEPS}{_GAP}==?{_GAP}'[^'\\]*+'"
+_EACH_LEAD: Final = re.compile(rf"([A-Za-z_][A-Za-z0-9_-]*+){_GAP}:{_GAP}({_STEPS}){_GAP}==?{_GAP}'([^'\\]*+)'")
+_FLAT: Final = re.compile(rf"{_GAP}\[{_GAP}{_LEAD}(?:{_GAP}(?:AND|OR)(?![A-Za-z0-9_-]){_GAP}{_LEAD})*+{_GAP}\]{_GAP}")
 
 
 def simple(text: str) -> tuple[Equality, ...] | None:
-    """Return the comparisons of `[type:path = 'value']`, or of such joined by OR; None for any other pattern."""
+    """Return the comparisons of `[type:path = 'value']`, or of such joined by OR; None for any other pattern.
+
+    Any of them alone is a match. A path has no list steps.
+    """
     if len(text) * 4 > PATTERN_BYTES_MAX:  # the longest take the slow way, which measures them
         return None
     found = _ONE.fullmatch(text)
@@ -153,7 +160,21 @@ def simple(text: str) -> tuple[Equality, ...] | None:
         return (only,) if only is not None else None
     if not _CHAIN.fullmatch(text):
         return None
-    tests = [_equality(*groups) for groups in _EACH.findall(text)]
+    return _equalities(_EACH.findall(text))
+
+
+def flat(text: str) -> tuple[Equality, ...] | None:
+    """Return the comparisons of one observation joined by AND and OR without parentheses; None for any other pattern.
+
+    Each is a lead. A path may have list steps `[*]`, which are left out, as `Path.text` does.
+    """
+    if len(text) * 4 > PATTERN_BYTES_MAX or not _FLAT.fullmatch(text):
+        return None
+    return _equalities(_EACH_LEAD.findall(text))
+
+
+def _equalities(found: Iterable[tuple[str, str, str]]) -> tuple[Equality, ...] | None:
+    tests = [_equality(*groups) for groups in found]
     return tuple(test for test in tests if test is not None) if None not in tests else None
 
 
