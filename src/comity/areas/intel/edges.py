@@ -25,6 +25,8 @@ EDGE: Final = View(
     clustered=("key",),
 )
 
+_ENCODE: Final = msgspec.json.Encoder().encode
+
 
 class End(NamedTuple):
     """What one object is tied to: by which relationship or property, whether it points away, and to which id."""
@@ -41,11 +43,11 @@ def end_key(ident: str) -> bytes:
 
 def edge_rows(position: int, edges: Iterable[Edge]) -> list[Row]:
     """Return the rows of the edges that one object states."""
-    ends: dict[bytes, set[End]] = {}
+    ends: dict[str, set[tuple[str, bool, str]]] = {}
     for source, role, target in edges:
-        ends.setdefault(end_key(source), set()).add(End(role, True, target))
-        ends.setdefault(end_key(target), set()).add(End(role, False, source))
-    return [(position, key, msgspec.json.encode(sorted(found))) for key, found in ends.items()]
+        ends.setdefault(source.lower(), set()).add((role, True, target))
+        ends.setdefault(target.lower(), set()).add((role, False, source))
+    return [(position, end_key(ident), _ENCODE(sorted(found))) for ident, found in ends.items()]
 
 
 def ends_of(data: bytes) -> list[End]:

@@ -7,12 +7,12 @@ from a user account: who a person is in touch with is nothing that Comity indexe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from comity.formats.stix.strict import Tree
 
 _NOT_EDGES: Final = frozenset({"created_by_ref", "object_marking_refs"})
+_ENDINGS: Final = ("_ref", "_refs")
 _ACCOUNT: Final = "user-account--"
 
 
@@ -29,32 +29,35 @@ def of_object(tree: Tree) -> tuple[Edge, ...]:
     if tree["type"] == "relationship":  # STIX 2.1 §5.1
         found = [Edge(tree["source_ref"], tree["relationship_type"], tree["target_ref"])]
     else:
-        found = [Edge(tree["id"], role, ref) for role, ref in _references(tree)]
-    return tuple(dict.fromkeys(edge for edge in found if not _is_personal(edge)))
+        source = tree["id"]
+        found = [Edge(source, role, ref) for role, ref in _references(tree)]
+    return tuple([edge for edge in dict.fromkeys(found) if not _is_personal(edge)]) if found else ()
 
 
 def _is_personal(edge: Edge) -> bool:
-    return edge.source.startswith(_ACCOUNT) or edge.target.startswith(_ACCOUNT)
+    return edge[0].startswith(_ACCOUNT) or edge[2].startswith(_ACCOUNT)
 
 
-def _references(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Yield (property, id) of the object itself, its predefined extensions, and the parts of a mail (§6.6.2)."""
-    yield from _of(tree)
+def _references(tree: Tree) -> list[tuple[str, str]]:
+    """Return (property, id) of the object itself, its predefined extensions, and the parts of a mail (§6.6.2)."""
+    found = _of(tree)
     extensions = tree.get("extensions")
+    if isinstance(extensions, dict):
+        for inner in extensions.values():
+            found += _of(inner) if isinstance(inner, dict) else ()
     parts = tree.get("body_multipart")
-    for inner in (
-        *(extensions.values() if isinstance(extensions, dict) else ()),
-        *(parts if isinstance(parts, list) else ()),
-    ):
-        if isinstance(inner, dict):
-            yield from _of(inner)
+    if isinstance(parts, list):
+        for inner in parts:
+            found += _of(inner) if isinstance(inner, dict) else ()
+    return found
 
 
-def _of(properties: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _of(properties: dict[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for name, value in properties.items():
-        if name in _NOT_EDGES or not name.endswith(("_ref", "_refs")):
+        if not name.endswith(_ENDINGS) or name in _NOT_EDGES:
             continue
-        for ref in value if isinstance(value, list) else (value,):
-            # An extension of somebody's own may hold anything under such a name.
-            if isinstance(ref, str) and len(ref) > 38 and ref[-38:-36] == "--":
-                yield name, ref
+        # An extension of somebody's own may hold anything under such a name.
+        refs = value if isinstance(value, list) else (value,)
+        found += [(name, ref) for ref in refs if isinstance(ref, str) and len(ref) > 38 and ref[-38:-36] == "--"]
+    return found
