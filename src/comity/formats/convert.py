@@ -34,6 +34,7 @@ TLP_REFS: Final = {  # TLP 2.0 marking definitions (OASIS common objects)
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODE: Final = msgspec.json.Encoder().encode
+_ABSENT: Final = (None, "", [])
 
 
 class Outcome(StrEnum):
@@ -130,7 +131,7 @@ def timestamp(micros: int) -> str:
 
 def encode(tree: Mapping[str, Any]) -> bytes:
     """Return an object's JSON, absent values (None, empty text and lists) left out."""
-    return _ENCODE({name: value for name, value in tree.items() if value not in (None, "", [])})
+    return _ENCODE({name: value for name, value in tree.items() if value or value not in _ABSENT})
 
 
 def object_(

@@ -60,6 +60,7 @@ _QUICK: Final = re.compile(
     rf"|(?P<ipv4>(?:{_OCTET}\.){{3}}{_OCTET})"
     rf"|(?P<domain>{_QUICK_LABELS})"
 )
+_DOTTED: Final = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 _DOMAIN: Final = re.compile(rf"(?=.{{4,253}}\Z){_NAME}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}")
 _ASN: Final = re.compile(r"(?:asn?[ :-]?)([0-9]{1,10})", re.IGNORECASE)
@@ -229,7 +230,7 @@ def normal(kind: str, text: str) -> Observable | None:
 
 
 def _ipv4(text: str) -> str:
-    return _address(text, 4)
+    return text if _DOTTED.fullmatch(text) else _address(text, 4)
 
 
 def _ipv6(text: str) -> str:

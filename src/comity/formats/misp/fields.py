@@ -18,7 +18,7 @@ Tree = Mapping[str, Any]
 
 MICROS: Final = 1_000_000
 _SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
-_DIGITS: Final = re.compile("[0-9]{1,18}")
+_DIGITS: Final = 18  # of a number at most: no id and no count has more
 _UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{5,26}(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?")
 
@@ -36,7 +36,9 @@ def number(tree: Tree, name: str) -> int | None:
     value = tree.get(name)
     if type(value) is int:
         return value if 0 <= value < 10**18 else None
-    return int(value) if type(value) is str and _DIGITS.fullmatch(value) and value.isascii() else None
+    return (
+        int(value) if type(value) is str and len(value) <= _DIGITS and value.isdecimal() and value.isascii() else None
+    )
 
 
 def truth(tree: Tree, name: str) -> bool:

@@ -71,5 +71,8 @@ def of_tags(names: Iterable[str], where: str) -> tuple[Tlp | None, list[Loss]]:
 
 def strictest(*levels: Tlp | None) -> Tlp | None:
     """Return the strictest level; None where none is said."""
-    said = [level for level in levels if level is not None]
-    return max(said, key=lambda level: level.rank) if said else None
+    found: Tlp | None = None
+    for level in levels:
+        if level is not None and (found is None or level.rank > found.rank):
+            found = level
+    return found

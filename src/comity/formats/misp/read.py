@@ -86,7 +86,8 @@ def _event(part: Part, context: Context, shared: set[bytes], room: Room) -> Iter
             if again:
                 yield document.repeated(where)
             make(scope, given, where)
-            yield from _emptied(scope)
+            yield from scope.out
+            scope.out.clear()
     _closed(scope, tree, facts, part.where)
     yield from _emptied(scope)
 

@@ -30,6 +30,7 @@ _CONFIDENCE: Final = {  # the taxonomy `misp`, predicate confidence-level
     'misp:confidence-level="rarely-confident"': 25,
     'misp:confidence-level="unconfident"': 0,
 }
+_INHERITS: Final = str(marking.INHERITS)  # as MISP writes it
 # What an attribute or object may have that is MISP's own bookkeeping or is read where it matters.
 KNOWN: Final = frozenset(
     (
@@ -41,6 +42,7 @@ KNOWN: Final = frozenset(
         *("event_uuid", "event_tags", "AttributeTag", "data-md5", "image", "galaxies_relations"),
     )
 )
+_JUDGED: Final = frozenset({"warnings", "decayed"})  # members that say what a MISP server thinks of a value
 
 
 class Facts(NamedTuple):
@@ -143,10 +145,8 @@ class Scope:
 
     def facts(self, tree: Tree, where: str, above: Facts | None = None, known: frozenset[str] = KNOWN) -> Facts:
         """Read what attributes and objects alike say; `above` is the object's that an attribute stands in."""
-        for name in tree.keys() - known:
-            if tree[name] not in (None, "", [], {}, False) and name not in self.odd:
-                self.odd.add(name)
-                self.lose(where, Outcome.UNMAPPED, "member", f"the member {name}, here and wherever it stands")
+        if not known.issuperset(tree):
+            self._say_odd(tree, where, known)
         labels = self.tags(tree, where)
         level, losses = self._distribution(tree, where, above)
         by_tag, more = marking.of_tags(labels, where)
@@ -163,13 +163,22 @@ class Scope:
             first,
             last,
             fields.truth(tree, "deleted") or (above is not None and above.revoked),
-            next((_CONFIDENCE[label] for label in labels if label in _CONFIDENCE), None),
+            next((_CONFIDENCE[label] for label in labels if label in _CONFIDENCE), None) if labels else None,
             self._expiry(tree),
             timeless,
         )
 
+    def _say_odd(self, tree: Tree, where: str, known: frozenset[str]) -> None:
+        """Say which members have no meaning here."""
+        for name in tree.keys() - known:
+            if tree[name] not in (None, "", [], {}, False) and name not in self.odd:
+                self.odd.add(name)
+                self.lose(where, Outcome.UNMAPPED, "member", f"the member {name}, here and wherever it stands")
+
     def _distribution(self, tree: Tree, where: str, above: Facts | None) -> tuple[Tlp | None, list[Loss]]:
         """Return the level of a part; one that inherits from what says nothing is not understood, so RED."""
+        if self.stated and tree.get("distribution") == _INHERITS and "Event" not in tree:  # nearly all
+            return None, []
         outer = tree.get("Event")  # an answer of attributes alone names each one's event
         outer = outer if isinstance(outer, dict) else {}
         stated = self.stated or outer.get("distribution") is not None or (above is not None and above.tlp is not None)
@@ -188,6 +197,8 @@ class Scope:
 
     def span(self, tree: Tree, where: str) -> tuple[int | None, int | None]:
         """Return first_seen and last_seen in microseconds."""
+        if "first_seen" not in tree and "last_seen" not in tree:
+            return None, None
         found: list[int | None] = []
         for name in ("first_seen", "last_seen"):
             value = tree.get(name)
@@ -221,6 +232,8 @@ class Scope:
 
     def _expiry(self, tree: Tree) -> int | None:
         """Return the earliest sighting that says expiration (MISP core format, sighting type 2)."""
+        if not tree.get("Sighting"):
+            return None
         ends = [
             end
             for each in fields.trees(tree.get("Sighting"))
@@ -235,6 +248,8 @@ def labelled(facts: Facts, tree: Tree, *extra: str) -> list[str]:
     labels = [machine_tag("misp:type", kind)] if kind else []
     if category:
         labels.append(machine_tag("misp:category", category))
+    if not extra and not facts.labels and tree.keys().isdisjoint(_JUDGED):
+        return labels
     warnings = tree.get("warnings")
     for warning in warnings if isinstance(warnings, list) else fields.trees(warnings):
         name = fields.hit(warning, ("warninglist_name", "name", "match")) if isinstance(warning, dict) else warning
