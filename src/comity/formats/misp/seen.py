@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
-from comity.formats.convert import quote
+from comity.formats.convert import named_uuid, quote
 from comity.formats.misp.forms import Moment, Value
 from comity.formats.misp.types import Slot
 
@@ -54,7 +54,7 @@ def identified(tree: Tree) -> Tree:
         first = next((name for name in _ONE_HASH if name in hashes), None) or min(hashes)
         parts["hashes"] = {first: hashes[first]}
     named = _SORTED(parts or tree).decode()
-    return {"type": kind, "spec_version": "2.1", "id": f"{kind}--{uuid5(_NAMESPACE, named)}", **tree}
+    return {"type": kind, "spec_version": "2.1", "id": f"{kind}--{named_uuid(_NAMESPACE, named)}", **tree}
 
 
 def compare(slot: Slot, value: Value) -> str:
