@@ -26,6 +26,7 @@ EDGE: Final = View(
 )
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+_Told = tuple[str, bool, str]  # of an `End`
 
 
 class End(NamedTuple):
@@ -43,11 +44,21 @@ def end_key(ident: str) -> bytes:
 
 def edge_rows(position: int, edges: Iterable[Edge]) -> list[Row]:
     """Return the rows of the edges that one object states."""
-    ends: dict[str, set[tuple[str, bool, str]]] = {}
+    ends: dict[str, list[_Told]] = {}
     for source, role, target in edges:
-        ends.setdefault(source.lower(), set()).add((role, True, target))
-        ends.setdefault(target.lower(), set()).add((role, False, source))
-    return [(position, end_key(ident), _ENCODE(sorted(found))) for ident, found in ends.items()]
+        ends.setdefault(source.lower(), []).append((role, True, target))
+        ends.setdefault(target.lower(), []).append((role, False, source))
+    alone: dict[_Told, bytes] = {}  # what is told of all that a report names is the same
+    rows: list[Row] = []
+    for ident, found in ends.items():
+        if len(found) > 1:
+            data = _ENCODE(sorted(set(found)))
+        elif (known := alone.get(found[0])) is not None:
+            data = known
+        else:
+            data = alone[found[0]] = _ENCODE(found)
+        rows.append((position, end_key(ident), data))
+    return rows
 
 
 def ends_of(data: bytes) -> list[End]:

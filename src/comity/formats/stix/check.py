@@ -97,6 +97,7 @@ _IDENTIFIER: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - all STIX timestamps are UTC (§2.16)
 _MICROSECONDS: Final = 1_000_000
+_USUAL_CHARS: Final = 27  # of a timestamp with microseconds
 CONFIDENCE_MAX: Final = 100  # STIX 2.1 §3.2
 
 
@@ -237,6 +238,10 @@ def moment(text: str) -> int | None:
 
 def _micros(text: str) -> int:
     """Read a timestamp in the form the schema asks for as microseconds since the epoch; finer digits are cut off."""
+    return _usual(text) if len(text) <= _USUAL_CHARS else _read(text)
+
+
+def _read(text: str) -> int:
     try:
         return _since_epoch(text[:-1])
     except ValueError as error:
@@ -244,6 +249,9 @@ def _micros(text: str) -> int:
             with suppress(ValueError):
                 return _since_epoch(f"{text[:17]}59{text[19:-1]}") + _MICROSECONDS
         raise _Broken("timestamp", f"{text!r} is not a date") from error
+
+
+_usual: Final = lru_cache(maxsize=1_024)(_read)  # objects of one origin share many
 
 
 def _since_epoch(text: str) -> int:
