@@ -13,7 +13,7 @@ from typing import Any, Final
 from comity.formats.convert import NAMESPACE, Attached, Context, Loss, Made, Outcome, ident, loss, named_uuid, whole
 from comity.formats.misp import beside, document, fields, galaxies, marking
 from comity.formats.misp.attributes import attribute
-from comity.formats.misp.document import Broken, Part
+from comity.formats.misp.document import Broken, Event
 from comity.formats.misp.fields import timestamp
 from comity.formats.misp.objects import object_
 from comity.formats.misp.scope import Facts, Room, Scope, machine_tag
@@ -57,12 +57,11 @@ def read(chunks: Iterable[bytes], context: Context) -> Iterator[Made | Loss | At
         yield loss("", Outcome.REFUSED, "json", str(error))
 
 
-def _event(part: Part, context: Context, shared: set[bytes], room: Room) -> Iterator[Made | Loss | Attached]:
-    raws, again = document.members(part.raw)
-    if again:
+def _event(part: Event, context: Context, shared: set[bytes], room: Room) -> Iterator[Made | Loss | Attached]:
+    if part.again:
         yield document.repeated(part.where)
     tree: Tree = {}
-    for name, raw in raws.items():
+    for name, raw in part.members.items():
         if name in _PARTS:
             continue
         try:
@@ -75,13 +74,12 @@ def _event(part: Part, context: Context, shared: set[bytes], room: Room) -> Iter
     scope, facts = _opened(tree, part.where, context, shared, room)
     yield from _emptied(scope)
     for name, make in (("Attribute", attribute), ("Object", object_)):
-        for at, raw in enumerate(_items(scope, raws, name, part.where)):
+        for at, found in enumerate(document.trees(_items(scope, part.members, name, part.where))):
             where = f"{part.where}.{name}[{at}]"
-            try:
-                given, again = document.tree(raw)
-            except Broken as error:
-                yield loss(where, Outcome.REFUSED, "json", str(error))
+            if isinstance(found, Broken):
+                yield loss(where, Outcome.REFUSED, "json", str(found))
                 continue
+            given, again = found
             if again:
                 yield document.repeated(where)
             make(scope, given, where)
