@@ -98,6 +98,7 @@ class Ingested:
     attached: int = 0  # files from inside that were kept as attachments
     attached_known: int = 0  # the same bytes from the same source, about the same: there already
     dry: bool = False
+    more: bool = False  # more inputs follow: after the last of them `arrange` is due
     sign: bool = True  # each batch at once; else with what is signed next, within BATCH_SECONDS_MAX while a node serves
     report: Report = field(default_factory=Report)  # of objects
     losses: Losses = field(default_factory=Losses)  # of a reader: what it could not make objects of
@@ -184,9 +185,15 @@ def keep(
         _batch(node, actor, origin, taken.popleft(), answers, done)
         if progress is not None:
             progress(done.read)
-    if done.kept > BATCH_ENTRIES_MAX and not done.dry:
-        folding.arrange(node)
+    if not done.dry and not done.more:
+        arrange(node, done.kept)
     return done
+
+
+def arrange(node: Node, kept: int) -> None:
+    """Let look-ups find as quickly as all others what was kept last, where that is many."""
+    if kept > BATCH_ENTRIES_MAX:
+        folding.arrange(node)
 
 
 def _batches(things: Iterator[Thing]) -> Iterator[list[Thing]]:

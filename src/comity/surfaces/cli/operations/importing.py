@@ -53,7 +53,10 @@ def _ingest(desk: Desk, ask: verbs.Ingest, report: _Report) -> verbs.Ingested:
     total = _Total(ask, sum(_size(path) for path in ask.paths))
     for path in ask.paths:
         total.add(path, _bring_in(desk, actor, source, ask, path, total, report.tell))
-    return total.answer(source, actor)
+    answer = total.answer(source, actor)
+    if not ask.dry:
+        ingesting.arrange(node, answer.kept)
+    return answer
 
 
 def _bring_in(
@@ -71,7 +74,7 @@ def _bring_in(
         desk.report("reading", total.bytes, total.size)
         desk.pause()
 
-    done = ingesting.Ingested(dry=ask.dry, tell=partial(tell, Path(path).name))
+    done = ingesting.Ingested(dry=ask.dry, more=True, tell=partial(tell, Path(path).name))
     form = ask.form or _recognised(Path(path))
     total.forms[form] += 1
     chunks = total.chunks(Path(path))
