@@ -35,7 +35,7 @@ TLP_REFS: Final = {  # TLP 2.0 marking definitions (OASIS common objects)
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODE: Final = msgspec.json.Encoder().encode
-_ABSENT: Final = (None, "", [])
+_ABSENT: Final[tuple[object, ...]] = (None, "", [])
 
 
 class Outcome(StrEnum):
