@@ -16,7 +16,7 @@ INSTALL := $(PIP) install --quiet --no-build-isolation
 INITDB = $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1)
 
 # What takes our lists in the tests: a name server, the kernel's filters, a reader of XML, a browser.
-CONSUMERS := named:bind9 named-checkzone:bind9-utils nft:nftables ipset:ipset xmllint:libxml2-utils chromium:chromium rsyslogd:rsyslog rsyslogd:rsyslog-openssl
+CONSUMERS := named:bind9 named-checkzone:bind9-utils nft:nftables ipset:ipset xmllint:libxml2-utils chromium:chromium rsyslogd:rsyslog rsyslogd:rsyslog-openssl dovecot:dovecot-imapd postfix:postfix
 
 .PHONY: help demo test soak bench lint requirements wheel clean postgresql consumers
 

@@ -24,6 +24,7 @@ from comity.boot.keyring import DiskKeyring
 from comity.boot.keys import KeyDirectory, KeySigner
 from comity.boot.openpgp import OpenPgpKey
 from comity.boot.outgoing import fetching, misp, proxy, telling
+from comity.boot.post import Mail
 from comity.boot.reading import Readers
 from comity.boot.settings import DATABASE, KEYS, RUN, Settings
 from comity.boot.turns import KeptTickets, PoliteFetching, PoliteMisp, PoliteWay, PoliteWire, Turns
@@ -92,6 +93,7 @@ class Machine:
         self._catalogues = Catalogues(home)
         self._keys = DiskKeyring(self._directory, signer)
         self._openpgp = OpenPgpKey(home / KEYS, node.me, node.me)
+        self._mail = Mail(home, settings, self._services, self.turns, lambda: self.stop, self._readers)
         self._fetcher = Fetcher(
             allow=setting.networks(settings), seconds=settings.request_seconds, proxy=proxy(home, settings)
         )
@@ -115,6 +117,11 @@ class Machine:
     def openpgp(self) -> OpenPgpKey:
         """Return the party's OpenPGP key."""
         return self._openpgp
+
+    @property
+    def mail(self) -> Mail:
+        """Return this node's mail."""
+        return self._mail
 
     @property
     def warnings(self) -> WarningLists:
@@ -351,6 +358,7 @@ class Machine:
         self._fetcher.close()
         if self._trier is not None:
             self._trier.close()
+        self._mail.close()
         try:
             self._services.node.settle()
         finally:

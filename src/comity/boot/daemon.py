@@ -27,6 +27,7 @@ from comity.boot.compose import Machine, opened
 from comity.boot.couriers import Couriers
 from comity.boot.logs import configure
 from comity.boot.polls import Polls
+from comity.boot.posts import Posts
 from comity.boot.rounds import Rounds
 from comity.boot.settings import RUN, SOCKET, SPOOL, Settings
 from comity.boot.sidecars import Sidecars
@@ -176,7 +177,7 @@ class _Peer:
 
 
 def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: threading.Event, *, alone: bool) -> None:
-    """Pull from every peer and poll every source when it is due, and carry out standing rules."""
+    """Pull from every peer, poll every source, fetch and send mail when it is due, and carry out standing rules."""
     peers: dict[PartyId, _Peer] = {}
     reconsidered = 0.0
     every = machine.settings.sync_seconds
@@ -185,6 +186,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
     rounds = Rounds(machine, log)
     couriers = Couriers(machine, log)
     sidecars = Sidecars(machine, log)
+    posts = Posts(machine, log)
     try:
         while not stop.wait(TICK_SECONDS):
             try:
@@ -201,6 +203,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
                 rounds.attend()
                 couriers.attend()
                 sidecars.attend()
+                posts.attend()
             except ComityError as error:
                 log.error("fault", what=error.says())
     finally:
@@ -208,6 +211,7 @@ def _work(machine: Machine, log: structlog.typing.FilteringBoundLogger, stop: th
         rounds.close()
         couriers.close()
         sidecars.close()
+        posts.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

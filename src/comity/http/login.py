@@ -37,6 +37,15 @@ class Login:
         """Return the value of Authorization; empty where another header carries the secret."""
         return self.headers.get("Authorization", "")
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Return name and password of a `basic` login, for protocols that are not HTTP. Raises `Malformed`."""
+        way, _, coded = self.authorization.partition(" ")
+        if way != "Basic":
+            raise Malformed("a mail server is told who asks by `basic NAME:PASSWORD` only")
+        name, _, password = base64.b64decode(coded).decode("utf-8").partition(":")
+        return name, password
+
     def __bool__(self) -> bool:
         return bool(self.headers or self.certificate)
 

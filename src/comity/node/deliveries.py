@@ -111,6 +111,20 @@ def _changed(
             yield log, number, before, after
 
 
+def graded(node: Node, unit: Unit, audience: str, channel: Channel, grade: Grade, places: Sequence[int]) -> None:
+    """Note that entries which were given reached another grade; what their correspondent was told of them stays."""
+    now = node.now()
+    hour = now - now % HOUR
+    for log, number, found in _by_block(unit, places):
+        key = _key(audience, channel, log.origin, number)
+        data = unit.documents.get(LEDGER, key)
+        before = _blocks.decode(data) if data else EMPTY
+        mine = both(found, before.given)
+        if mine:
+            after = Block(_with(before, grade, mine, hour, "").grades, before.words)
+            unit.documents.put(LEDGER, key, msgspec.msgpack.encode(after))
+
+
 def told(unit: Unit, audience: str, channel: Channel, places: Sequence[int], word: str) -> None:
     """Note that a correspondent knows by a channel, of entries it has, what holds of them now."""
     for log, number, found in _by_block(unit, places):

@@ -23,6 +23,8 @@ from comity.node import (
     witness,
 )
 from comity.node.accords import Accords
+from comity.node.mail import accounts, letters
+from comity.node.mail import outbox as messages
 from comity.node.node import Node
 from comity.node.ports import Log, LogState, Unit
 from comity.vocab import Held
@@ -55,6 +57,9 @@ def examine(node: Node, accords: Accords, *, deep: bool = False) -> list[Ailment
         found += [Ailment(False, what, advice) for what, advice in sidecars.troubles(unit)]
         found += [Ailment(False, what, advice) for what, advice in submissions.troubles(node, unit)]
         found += [Ailment(False, what, advice) for what, advice in credentials.troubles(node, unit)]
+        found += [Ailment(False, what, advice) for what, advice in accounts.troubles(unit)]
+        found += [Ailment(False, what, advice) for what, advice in letters.troubles(node, unit)]
+        found += [Ailment(False, what, advice) for what, advice in messages.troubles(node, unit)]
         found += _quarantine(unit)
         if rebuild.is_due(unit):
             what = "the views were folded by another version, and were not folded again: look-ups miss what is held"

@@ -85,6 +85,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     plain: bool = False  # plain http may leave this machine
     every: int = 0  # seconds between two polls
     enabled: bool = True
+    floor: Tlp | None = None  # of one input, never kept: the label of what it came in, below which nothing is marked
+    floor_pap: Pap | None = None
 
 
 @dataclass(slots=True)
@@ -341,12 +343,13 @@ class _Headers:
             marking=origin.marking,
             source=origin.name,
         )
+        self._floor, self._floor_pap = origin.floor, origin.floor_pap
         self._known: dict[Tlp | None, bytes] = {}
         self.unmarked = 0
 
     def of(self, tlp: Tlp | None) -> bytes:
         """Return the header bytes for an object that is kept, and count it where it is unmarked."""
-        if tlp is None and self._header.marking is None:
+        if self.marking_of(tlp) is None:
             self.unmarked += 1
         return self.bytes_of(tlp)
 
@@ -361,9 +364,13 @@ class _Headers:
     def marking_of(self, tlp: Tlp | None) -> Marking | None:
         """Return the source's default marking, under an own TLP where there is one; None: it stays at home."""
         marking = self._header.marking
-        if tlp is None:
+        if tlp is None and self._floor is None:
             return marking
-        return msgspec.structs.replace(marking or Marking(tlp=tlp, pap=PAP_DEFAULT), tlp=tlp)
+        said = [one for one in (tlp or (marking.tlp if marking else None), self._floor) if one is not None]
+        label = max(said, key=lambda one: one.rank)
+        made = msgspec.structs.replace(marking or Marking(tlp=label, pap=PAP_DEFAULT), tlp=label)
+        pap = self._floor_pap
+        return msgspec.structs.replace(made, pap=pap) if pap is not None and pap.rank > made.pap.rank else made
 
 
 PAP_DEFAULT: Final = Pap.RED  # what nobody allowed is not allowed

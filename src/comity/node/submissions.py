@@ -38,7 +38,7 @@ from comity.node.ingest import SOURCES, Ingested, Source
 from comity.node.node import Node
 from comity.node.ports import Unit
 from comity.statement import Marking
-from comity.vocab import Channel
+from comity.vocab import Channel, Pap, Tlp
 
 INBOX: Final = "inbox"  # shelf: `<audience> <id>` -> `Submission` that waits
 SETTLED: Final = "inbox-settled"  # shelf: `<audience> <id>` -> `Submission` that does not wait any more
@@ -83,6 +83,8 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     settled: Instant = 0
     reason: str = ""
     kept: int = 0  # objects new to this node
+    tlp: str = ""  # the label of what it came in, below which nothing of it is marked
+    pap: str = ""
 
     @property
     def key(self) -> str:
@@ -98,6 +100,17 @@ class Submitted(NamedTuple):
 
 
 Beside = Callable[[Unit, Submitted], None]
+
+
+class Cover(NamedTuple):
+    """What something came in, e.g. a mail: its labels, below which nothing in it is marked; what is noted with it."""
+
+    tlp: Tlp | None = None
+    pap: Pap | None = None
+    beside: Beside | None = None
+
+
+NO_COVER: Final = Cover()
 
 
 @dataclass(slots=True)
@@ -151,7 +164,7 @@ def submit_objects(
     return Submitted(_settle_taken(node, who, one, done, checked.answers, beside), tuple(checked.answers))
 
 
-def submit_bytes(
+def submit_bytes(  # noqa: PLR0913
     node: Node,
     who: Correspondent,
     channel: Channel,
@@ -161,21 +174,25 @@ def submit_bytes(
     name: str = "",
     form: str = "",
     check: Checker = intel.check_each,
+    cover: Cover = NO_COVER,
 ) -> Submitted:
     """Take an input of any format that is read here (`form`; by what it looks like where it is left out).
 
-    STIX 2.1 is cut into its objects, which are answered one by one. Raises as `submit_objects`, and `Misuse` for a form
-    that there is none of.
+    STIX 2.1 is cut into its objects, which are answered one by one; under a `cover` it is taken whole. Raises as
+    `submit_objects`, and `Misuse` for a form that there is none of.
     """
     form = form or readers.recognise(data[:HEAD_BYTES], name)
-    if form != STIX:
-        readers.reader(form)
+    if form != STIX or cover != NO_COVER:
+        if form != STIX:
+            readers.reader(form)
         _admit(node, who, channel, len(data))
         one = msgspec.structs.replace(_draft(node, who, channel, name, form, data), others=_others(who, form, data))
+        one = msgspec.structs.replace(one, tlp=cover.tlp or "", pap=cover.pap or "")
         if who.waits:
-            _wait(node, who, one, data)
+            _wait(node, who, one, data, (), cover.beside)
             return Submitted(one, ())
-        return Submitted(_settle_taken(node, who, one, _bring_in(node, who, one, data, readers, check)), ())
+        done = _bring_in(node, who, one, data, readers, check)
+        return Submitted(_settle_taken(node, who, one, done, (), cover.beside), ())
     _admit(node, who, channel, len(data))
     pieces = list(split.split([data]))
     taken = submit_objects(
@@ -396,6 +413,9 @@ def _bring_in(
     node: Node, who: Correspondent, one: Submission, data: bytes, readers: Readers, check: Checker
 ) -> Ingested:
     done, source = Ingested(), _source_of(node, who)
+    source = msgspec.structs.replace(
+        source, floor=Tlp(one.tlp) if one.tlp else None, floor_pap=Pap(one.pap) if one.pap else None
+    )
     if one.form == STIX:
         return ingest.ingest(node, who.actor(), source, [data], None, check, done)
     what = importing.Import(one.name or one.id, one.form, readers.reader(one.form, one.name), [data])

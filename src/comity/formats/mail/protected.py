@@ -20,6 +20,8 @@ _BARE: Final = re.compile(rb"(?<!\r)\n")
 _BEGIN: Final = re.compile(r"-----BEGIN PGP (?:MESSAGE|SIGNED MESSAGE)-----")
 _END: Final = re.compile(r"-----END PGP (?:MESSAGE|SIGNATURE)-----")
 _PIECES_MAX: Final = 16
+_FIELD: Final = re.compile(rb"^[!-9;-~]+:[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.MULTILINE)
+_OF_BODY: Final = re.compile(rb"(?i)content-|mime-version:")
 
 
 class Signed(NamedTuple):
@@ -56,6 +58,18 @@ def armoured(text: str) -> tuple[str, ...]:
         at = end.end()
         found.append(text[begin.start() : at])
     return tuple(found)
+
+
+def within(data: bytes, entity: bytes) -> bytes:
+    """Return a message that says what was inside of another: the outer fields around the inner entity.
+
+    The inner entity's own fields come first: a subject that was encrypted or signed is the true one (RFC 9788 §4).
+    """
+    inner = _top(entity)
+    head = inner.rstrip(b"\r\n") + b"\r\n" if inner.strip() else b"Content-Type: text/plain; charset=utf-8\r\n"
+    body = entity[len(inner) :] if inner.strip() else entity
+    fields = [one for one in _FIELD.findall(_top(data)) if not _OF_BODY.match(one)]
+    return head + b"".join(one.rstrip(b"\r\n") + b"\r\n" for one in fields) + b"\r\n" + body
 
 
 def _top(data: bytes) -> bytes:

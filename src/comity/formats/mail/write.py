@@ -84,6 +84,7 @@ def message(draft: Draft, entity: bytes, *, hidden: bool = False) -> bytes:
     if draft.automatic:
         fields.append(("Auto-Submitted", "auto-generated"))
         fields.append(("X-Auto-Response-Suppress", "All"))
+    fields.append(("X-Loop", draft.sender.address))
     fields.append(("X-TLP", draft.tlp.value))
     fields.append(("MIME-Version", "1.0"))
     return b"".join(_field(name, value) for name, value in fields) + entity
@@ -104,6 +105,17 @@ def pgp_signed(entity: bytes, signature: bytes, micalg: str, ident: str) -> byte
     fields = [("Content-Type", 'application/pgp-signature; name="signature.asc"')]
     kind = f'signed; protocol="application/pgp-signature"; micalg={micalg}'
     return _multipart(kind, [entity, _entity(fields, _lines(signature))], ident)
+
+
+def smime_signed(entity: bytes, signature: bytes, ident: str) -> bytes:
+    """Return the entity of RFC 8551 §3.5.3: what is signed, untouched, and its detached signature in DER."""
+    fields = [
+        ("Content-Type", 'application/pkcs7-signature; name="smime.p7s"'),
+        ("Content-Disposition", 'attachment; filename="smime.p7s"'),
+        ("Content-Transfer-Encoding", "base64"),
+    ]
+    kind = 'signed; protocol="application/pkcs7-signature"; micalg=sha-256'
+    return _multipart(kind, [entity, _entity(fields, _base64(signature))], ident)
 
 
 def smime(structure: bytes, kind: str) -> bytes:

@@ -19,8 +19,16 @@ from comity.formats.stix.leads import Reader
 from comity.node.actor import Actor
 from comity.node.catalogues import Catalogues
 from comity.node.delivering import Delivered, Way
+from comity.node.doctor import Ailment
 from comity.node.importing import Readers
 from comity.node.ingest import Source
+from comity.node.mail.accounts import Account
+from comity.node.mail.fetching import Fetching
+from comity.node.mail.ports import Locks
+from comity.node.mail.ports import Way as Protection
+from comity.node.mail.sending import Sending, Sendings
+from comity.node.mail.taking import Taking
+from comity.node.mail.telling import Telling
 from comity.node.neighbours import Neighbour
 from comity.node.polling import Polled
 from comity.node.ports import Unit, Wire
@@ -66,6 +74,47 @@ class OpenPgp(Protocol):
         """Return when the key expires; None where there is none yet, or it never does. Raises `Fault`, `Misuse`."""
 
 
+class Mail(Protocol):
+    """Mail of this node: accounts fetched and sent by, keys at work."""
+
+    @property
+    def locks(self) -> Locks:
+        """Return the keys."""
+
+    @property
+    def taking(self) -> Taking:
+        """Return what takes letters."""
+
+    @property
+    def sending(self) -> Sending:
+        """Return what sends messages."""
+
+    @property
+    def telling(self) -> Telling:
+        """Return what queues messages that nobody asks for each time."""
+
+    def fetch(self, account: Account) -> Fetching:
+        """Fetch what is new. Raises `Conflict` where that is under way."""
+
+    def send(self, account: Account) -> Sendings:
+        """Send what is due. Raises `Conflict` where that is under way."""
+
+    def check(self, account: Account) -> list[Ailment]:
+        """Try an account's logins and look at its keys; return what is wrong."""
+
+    def keys(self, account: Account) -> list[Ailment]:
+        """Return what is wrong with an account's own keys, or soon will be."""
+
+    def correspondents_keys(self, office: str) -> list[Ailment]:
+        """Return which keys of an office's correspondents serve no more, or soon will not."""
+
+    def make_key(self, account: Account) -> None:
+        """Make an account's OpenPGP key, unless it has one. Raises `Fault`, and `Misuse` without the library."""
+
+    def import_key(self, account: Account, way: Protection, data: bytes) -> None:
+        """Use a private key from now on. Raises `Malformed`."""
+
+
 class Desk(Protocol):
     """A composed node, and what the machine around it lends to operations."""
 
@@ -80,6 +129,10 @@ class Desk(Protocol):
     @property
     def openpgp(self) -> OpenPgp:
         """Return the key whose signatures people without a node check."""
+
+    @property
+    def mail(self) -> Mail:
+        """Return this node's mail."""
 
     @property
     def warnings(self) -> WarningLists:

@@ -66,6 +66,7 @@ COMMANDS: Final = {
     "taxii": (f"{_AT}taxii:taxii", "The TAXII server: its collections, and who is told of which."),
     "neighbour": (f"{_AT}neighbour:neighbour", "Who is told what happens: webhooks, chats, syslog, tickets."),
     "sidecar": (f"{_AT}sidecar:sidecar", "Your own MISP beside this node: asks, and is written to."),
+    "mail": (f"{_AT}mail:mail", "Mail: fetched, verified, answered, sent signed and encrypted."),
     "token": (f"{_AT}token:token", "Tokens by which your own programs ask this node's API."),
     "rebuild": (f"{_AT}node:rebuild", "Fold every view again from the logs."),
     "doctor": (f"{_AT}node:doctor", "Everything an operator should know."),

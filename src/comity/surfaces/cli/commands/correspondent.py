@@ -197,8 +197,8 @@ def allow(
 ) -> None:
     """Let a correspondent use a channel, or change the channel's settings as a whole.
 
-    This version speaks TAXII and MISP, and keeps lists that a correspondent fetches (feed). Mail and web are kept for
-    when it does: until then nothing goes or comes by them.
+    This version speaks TAXII and MISP, has mail (`comity mail`), and keeps lists that a correspondent fetches (feed).
+    Web is kept for when it does: until then nothing goes or comes by it.
     """
     ask = verbs.Allow(
         name=name,

@@ -37,6 +37,7 @@ SUBJECTS: Final = (
     "taxii",
     "neighbour",
     "sidecar",
+    "mail",
 )
 
 

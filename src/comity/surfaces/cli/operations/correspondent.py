@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from comity.errors import Misuse
@@ -9,6 +10,7 @@ from comity.node import constituents, correspondents, credentials, deliveries, s
 from comity.node.actor import Actor
 from comity.node.correspondents import Allowed, Correspondent, channel_of
 from comity.node.credentials import Credential
+from comity.node.mail.ports import Way
 from comity.surfaces.cli.desk import Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import marking_of, one_of
 from comity.surfaces.cli.verbs import Ask, Done, Nothing
@@ -17,7 +19,7 @@ from comity.vocab import Channel, Tlp
 
 OWED_SHOWN: Final = 50  # of each channel
 CARRIED: Final = frozenset(
-    {Channel.TAXII, Channel.MISP, Channel.FEED, Channel.FILE, Channel.WEBHOOK}
+    {Channel.TAXII, Channel.MISP, Channel.MAIL, Channel.FEED, Channel.FILE, Channel.WEBHOOK}
 )  # the others are kept for when a surface speaks them
 GUARDED: Final = frozenset({Channel.TAXII, Channel.MISP})  # channels at which a credential is asked for
 
@@ -118,9 +120,25 @@ def allow(desk: Desk, ask: verbs.Allow) -> Done:
     given = Allowed(channel, ask.send, ask.addresses, ask.pgp, ask.smime)
     if channel is not Channel.MAIL and (ask.addresses or ask.pgp or ask.smime):
         raise Misuse("addresses and certificates belong to mail", hint="`allow NAME mail --address …`")
+    told = [_known_by(desk, way, data) for way, data in ((Way.PGP, ask.pgp), (Way.SMIME, ask.smime)) if data]
     one = correspondents.allow(desk.services.node, actor, ask.name, given)
     later = "" if channel in CARRIED else f"; nothing goes or comes by {channel.value} in this version yet"
-    return Done(f"{one.audience} may use {channel.value}{' and send by it' if ask.send else ''}{later}", str(actor))
+    keys = f"; known by {'; '.join(told)}: compare that with it by another way" if told else ""
+    what = f"{one.audience} may use {channel.value}{' and send by it' if ask.send else ''}{keys}{later}"
+    return Done(what, str(actor))
+
+
+def _known_by(desk: Desk, way: Way, data: bytes) -> str:
+    """Return by what a certificate is known. Raises `Malformed`, `Misuse` for one that serves nobody."""
+    described = desk.mail.locks.describe(way, data)
+    now = desk.services.node.now()
+    if described.wrong or (described.expires is not None and described.expires <= now):
+        what = described.wrong or "has expired"
+        raise Misuse(f"the {way} certificate {described.fingerprint} {what}", hint="ask for the one in use")
+    until = ""
+    if described.expires is not None:
+        until = f", until {datetime.fromtimestamp(described.expires, UTC):%Y-%m-%d}"
+    return f"{way} {described.fingerprint}{until}"
 
 
 def forbid(desk: Desk, ask: verbs.Forbid) -> Done:

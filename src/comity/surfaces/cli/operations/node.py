@@ -11,6 +11,7 @@ from comity.errors import ComityError, Fault, Misuse, NotFound
 from comity.node import doctor as examining
 from comity.node import forks, generations, proofs, pulls, views, witness
 from comity.node import rebuild as rebuilding
+from comity.node.mail import accounts
 from comity.node.ports import LogState, Unit, place
 from comity.surfaces.cli.desk import OPENPGP_RENEWAL, Desk, Operation, actor_of
 from comity.surfaces.cli.operations.choosing import mine_first
@@ -193,7 +194,7 @@ def doctor(desk: Desk, ask: verbs.Examine) -> verbs.Examined:
         party=node.me,
         signs=node.signs,
         serving=desk.serving,
-        ailments=(*(verbs.AilmentShown(a.grave, a.what, a.advice) for a in ailments), *_openpgp(desk)),
+        ailments=(*(verbs.AilmentShown(a.grave, a.what, a.advice) for a in ailments), *_openpgp(desk), *_mail(desk)),
         pulls=tuple(records),
     )
 
@@ -216,6 +217,17 @@ def _openpgp(desk: Desk) -> list[verbs.AilmentShown]:
         return []
     when = "has expired" if left <= 0 else f"expires in {left // DAY} days"
     return [verbs.AilmentShown(left <= 0, f"the OpenPGP key that signs advisories {when}", OPENPGP_RENEWAL)]
+
+
+def _mail(desk: Desk) -> list[verbs.AilmentShown]:
+    """Return what is wrong with keys of mail accounts and correspondents, or soon will be."""
+    with desk.services.node.store.read() as unit:
+        known = [one for one in accounts.accounts(unit) if one.enabled]
+    found = [each for one in known for each in desk.mail.keys(one)]
+    found += [
+        each for office in sorted({one.office for one in known}) for each in desk.mail.correspondents_keys(office)
+    ]
+    return [verbs.AilmentShown(one.grave, one.what, one.advice) for one in found]
 
 
 OPERATIONS: Final = (
