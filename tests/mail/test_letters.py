@@ -285,7 +285,7 @@ def test_several_senders_and_none_are_nobody(office: Office) -> None:
 def test_the_same_signed_content_in_another_envelope_is_a_copy(office: Office) -> None:
     data = office.grid.signed("Phishing", REPORT)
     again = data.replace(b"Subject: Phishing", b"Subject: TLP:CLEAR news").replace(b"Message-ID: <", b"Message-ID: <z")
-    first, second = office.comes(data, again)
+    (first,), (second,) = office.comes(data), office.comes(again)  # one after the other
     assert first.state == "taken" and (second.state, second.sort) == ("noted", "copy")
 
 
