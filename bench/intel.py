@@ -85,6 +85,7 @@ class Place:
         """Run a command in a process of its own."""
         command = [*COMITY, *words, "--user", "duty", "--json"]
         env = {**os.environ, "COMITY_HOME": str(self.home)}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program does not compile itself at each start
         began = time.perf_counter()
         with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as said:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told, stderr=said, env=env)

@@ -276,9 +276,17 @@ def test_a_message_is_taken_back_while_it_waits(office: Office) -> None:
         office.perform("mail/cancel", id=queued["id"], reason="again")
 
 
+def tried(office: Office) -> tuple[bool, str]:
+    """Return what `comity doctor --neighbours` says of the account."""
+    (one,) = [one for one in office.perform("node/neighbours")["tried"] if one["kind"] == "mail"]
+    assert one["what"] == "mail account cert of csirt"
+    return one["works"], one["said"]
+
+
 def test_starttls_and_logins_are_proven_before_anything_goes(office: Office) -> None:
     node, right = office.machine.services.node, office.account
     assert office.perform("mail/check")["wrong"] == []
+    assert tried(office) == (True, "it logs in, and its keys hold")
     unknown = msgspec.structs.replace(right, smtp=msgspec.structs.replace(right.smtp, certificate=""))
     none = msgspec.structs.replace(
         right, smtp=msgspec.structs.replace(right.smtp, port=office.servers.plain, security="starttls")
@@ -287,6 +295,9 @@ def test_starttls_and_logins_are_proven_before_anything_goes(office: Office) -> 
         with office.machine.turns.mine():
             accounts.register(node, office.actor, account)
         (wrong,) = office.perform("mail/check")["wrong"]
+        works, told = tried(office)
+        assert not works
+        assert wrong[1] in told
         assert wrong[0] and what in wrong[1]
         send(office)
         office.flush()

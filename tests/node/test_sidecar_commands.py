@@ -80,7 +80,11 @@ def test_an_event_waits_is_looked_at_let_go_refused_and_forgotten(two: list[Part
     key(arcadia, text="wrong")
     assert "does not let us in" in said(arcadia, "run", "misp", code=Misuse.exit_code)
     assert "keys/misp" in arcadia("doctor").out
+    (tried,) = [one for one in arcadia.ask("doctor", "--neighbours", code=1)["tried"] if one["kind"] == "side-car"]
+    assert (tried["what"], tried["works"]) == ("side-car misp of csirt", False)
     key(arcadia)
+    (tried,) = [one for one in arcadia.ask("doctor", "--neighbours", code=1)["tried"] if one["kind"] == "side-car"]
+    assert tried["said"].startswith("its MISP knows the login as one of ")
     assert "4 events" not in said(arcadia, "run", "misp")
     waiting = {each["event"]["event"]: each for each in sidecar(arcadia, "waiting")["waiting"]}
     assert set(waiting) == {one["uuid"], two_["uuid"], red["uuid"]}

@@ -35,9 +35,13 @@ from comity.http.tls import PUBLIC, TlsPolicy
 from comity.limits import CERTIFICATE_WARNED_DAYS, CLOCK_SKEW_SECONDS_MAX, HTTP_BODY_BYTES_MAX, TRY_SECONDS_MAX
 from comity.node import delivering, parties
 from comity.node import neighbours as telling
+from comity.node import sidecars as beside_misp
 from comity.node import sources as registered
 from comity.node.ingest import Source
+from comity.node.mail import accounts
+from comity.node.mail.accounts import Account
 from comity.node.ports import Wire
+from comity.node.sidecars import Sidecar
 from comity.node.tries import Try
 from comity.transports import native
 from comity.transports.caller import Manners
@@ -218,6 +222,36 @@ def neighbours(machine: Machine, send_test: bool) -> Iterator[Try]:
 def _is_told(machine: Machine, one: telling.Neighbour, made: Message | None) -> str:
     way = machine.bare_way(one)
     return way.reach() if made is None else f"it took a test: {way.send(made)}"
+
+
+def mail(machine: Machine, send_test: bool) -> Iterator[Try]:
+    """List every mail account in use: its logins and its keys; nothing is sent and no letter marked."""
+    with machine.services.node.store.read() as unit:
+        known = [one for one in accounts.accounts(unit) if one.enabled]
+    for account in known:
+        yield Try(f"mail account {account.name} of {account.office}", partial(_mail_works, machine, account))
+
+
+def _mail_works(machine: Machine, account: Account) -> str:
+    with machine.turns.mine():  # it gives others theirs while the network is waited for
+        found = machine.mail.check(account)
+    if found:
+        raise Unreachable("; ".join(one.what for one in found), hint="; ".join(one.advice for one in found))
+    return "it logs in, and its keys hold"
+
+
+def sidecars(machine: Machine, send_test: bool) -> Iterator[Try]:
+    """List every side-car that is not paused: whom its MISP knows by the login."""
+    with machine.services.node.store.read() as unit:
+        known = [one for one in beside_misp.all_(unit) if one.enabled]
+    manners = Manners(machine.services.node.clock, _no_pause, lambda: 0.0)
+    for one in known:
+        yield Try(f"side-car {one.name} of {one.office}", partial(_misp_answers, machine, one, manners))
+
+
+def _misp_answers(machine: Machine, one: Sidecar, manners: Manners) -> str:
+    known = outgoing.misp(machine.home, one, machine.trier, manners).me()
+    return f"its MISP knows the login as one of {known.organisation}"
 
 
 # -- clocks ------------------------------------------------------------------------

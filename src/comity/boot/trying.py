@@ -36,6 +36,8 @@ CHECKS: Final = (
     Check("peer", reaching.peers),
     Check("source", reaching.sources),
     Check("neighbour", reaching.neighbours),
+    Check("mail", reaching.mail),
+    Check("side-car", reaching.sidecars),
     Check("clock", reaching.clocks),
 )
 """Every kind of neighbour that is tried, in the order in which people are told."""
