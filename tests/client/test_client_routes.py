@@ -268,6 +268,7 @@ def node_itself(client: Client, node: Node, folder: Path) -> None:
     assert len(client.inbox(settled=True)) == 2
 
     told_of(client, node)
+    beside(client, node)
     assert {party.party for party in client.parties()} == {"cert.arcadia.example", "cert.borealia.example"}
     assert client.party("cert.borealia.example").state == "known"
     assert [one.id for one in client.accords()] == [ACCORD]
@@ -294,3 +295,18 @@ def told_of(client: Client, node: Node) -> None:
     assert client.replay("hook", message.id) == 1
     assert client.tickets("hook") == ()
     assert client.enable_neighbour("hook", enabled=False).enabled is False
+
+
+def beside(client: Client, node: Node) -> None:
+    node.perform(
+        "sidecar/add", name="misp", address="https://127.0.0.1:1", login="misp", every=86_400,
+        tags=[["share", ACCORD]], marking={"tlp": "GREEN"},
+    )  # fmt: skip
+    assert [one.name for one in client.all_sidecars()] == ["misp"]
+    assert client.sidecar("misp").sidecar.tags == (("share", ACCORD),)
+    assert client.run_sidecar("misp").sidecar.error
+    assert client.asked_beside() == ()
+    event = "5a1b0000-0000-4000-8000-000000000001"
+    for settle in (lambda: client.release_asked("misp", event), lambda: client.refuse_asked("misp", event, "no")):
+        with pytest.raises(NotFound):
+            settle()

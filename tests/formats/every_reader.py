@@ -126,6 +126,9 @@ PARSERS = {
     "mail.protected.der": Row(protected.der, (b"-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n",)),
     "mail.protected.encrypted": Row(protected.encrypted, (test_mail.REPORT.encode(),)),
     "mail.protected.signed": Row(protected.signed, (test_mail.REPORT.encode(),)),
+    "mail.protected.within": Row(
+        lambda data: protected.within(test_mail.REPORT.encode(), data), (test_mail.REPORT.encode(),)
+    ),
     "misp.document.events": Row(lambda data: list(document.events(data)), (test_misp_hostile.GOOD,)),
     "misp.document.is_empty": Row(document.is_empty, (b"[]", b"{}")),
     "misp.feed.read_feed": Row(lambda data: list(feed.read_feed(data)), (MANIFEST,)),
@@ -203,6 +206,7 @@ OTHERS = {
     "mail.write.pgp_encrypted": "writes",
     "mail.write.pgp_signed": "writes",
     "mail.write.smime": "writes",
+    "mail.write.smime_signed": "writes",
     "misp.files.wrapped": "writes",
     "misp.write.write": "writes what has passed the checks; `tests/formats/test_misp_write.py` has any of it",
     "opaque.what": "compares the first bytes; `opaque.read` calls it",

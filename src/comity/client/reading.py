@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from comity.client import answers, neighbours, records
+from comity.client import answers, neighbours, records, sidecars
 from comity.client.answers import Answer, Bytes, Correlated, Held, Known, Version
 from comity.client.calls import Caller, batches
 from comity.errors import Malformed
@@ -237,6 +237,18 @@ class Reading(Caller):
     def message(self, neighbour: str, ident: str) -> neighbours.Message:
         """Return one of them, and how far it got."""
         return self._get("/neighbours/{name}/messages/{id}", neighbours.Message, name=neighbour, id=ident)
+
+    def all_sidecars(self) -> tuple[sidecars.Sidecar, ...]:
+        """Return the office's own MISP servers beside the node."""
+        return self._get("/sidecars", sidecars.Sidecars).sidecars
+
+    def sidecar(self, name: str) -> sidecars.Whole:
+        """Return one of them with its books."""
+        return self._get("/sidecars/{name}", sidecars.Whole, name=name)
+
+    def asked_beside(self) -> tuple[sidecars.Outlook, ...]:
+        """Return what asks in the office's side-cars and waits for a person."""
+        return self._get("/sidecars/waiting", sidecars.Waiting).waiting
 
     def parties(self) -> tuple[neighbours.Party, ...]:
         """Return the parties known to the node."""

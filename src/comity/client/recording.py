@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from comity.client import answers, neighbours, records
+from comity.client import answers, neighbours, records, sidecars
 from comity.client.calls import Caller
 
 
@@ -143,6 +143,21 @@ class Recording(Caller):
     def end_feed(self, name: str, *, key: str = "") -> records.Feed:
         """End a list: its address answers nobody any more."""
         return self._delete("/feeds/{name}", records.Feed, key, name=name)
+
+    # -- side-cars -------------------------------------------------------------------------
+
+    def run_sidecar(self, name: str, **more: Any) -> sidecars.Ran:
+        """Make a round of a side-car now."""
+        return self._record("/sidecars/{name}/run", sidecars.Ran, more, name=name)
+
+    def release_asked(self, sidecar: str, event: str, **more: Any) -> sidecars.Asking:
+        """Let an event go that waits, as far as it may; `state`, if given, is the one that was looked at."""
+        return self._record("/sidecars/{name}/{event}/release", sidecars.Asking, more, name=sidecar, event=event)
+
+    def refuse_asked(self, sidecar: str, event: str, reason: str, **more: Any) -> sidecars.Asking:
+        """Keep an event back, with the reason."""
+        asked = {"reason": reason, **more}
+        return self._record("/sidecars/{name}/{event}/refuse", sidecars.Asking, asked, name=sidecar, event=event)
 
     # -- telling neighbours --------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from comity.surfaces.cli.verbs import (
     inbox,
     intel,
     interest,
+    mail,
     neighbour,
     node,
     party,
@@ -269,6 +270,7 @@ _KEYS: Final = "uses the party's keys in people's name: a person does it, at the
 _MACHINE: Final = "is about this machine, and its operator's"
 _REGISTER: Final = "decides who takes part, or with which secret: a person does it, at the node"
 _INSIDE: Final = "is asked by the address of a list alone"
+_LETTERS: Final = "letters are read, answered and sent by people at the node, where the keys for them lie; no route yet"
 UNROUTED: Final[Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(("accord/sign", "accord/amend", "accord/ballot", "accord/move", "accord/withdraw"), _KEYS)
     | dict.fromkeys(("accord/draft", "accord/review", "accord/import", "accord/export"), _KEYS)
@@ -278,6 +280,8 @@ UNROUTED: Final[Mapping[str, str]] = MappingProxyType(
     )
     | dict.fromkeys(("source/add", "source/remove"), "says what this machine fetches, and with which of its logins")
     | dict.fromkeys(("neighbour/add", "neighbour/renew", "neighbour/remove"), _REGISTER)
+    | dict.fromkeys(("sidecar/add", "sidecar/enable", "sidecar/remove"), _REGISTER)
+    | {verb.name: _LETTERS for verb in vars(mail).values() if isinstance(verb, Verb)}
     | dict.fromkeys(("token/create", "token/list", "token/revoke"), _REGISTER)
     | dict.fromkeys(("taxii/collections", "taxii/offer"), _REGISTER)
     | {verb.name: _REGISTER for verb in vars(correspondent).values() if isinstance(verb, Verb) and verb.signs}
