@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -48,11 +49,14 @@ VALUES: list[Any] = [
 ]
 
 
+_PDF = pdf() if find_spec("pypdf") else ()  # before Hypothesis runs: their module has tests of it too
+
+
 def good(name: str) -> tuple[bytes, ...]:
     if name != "pdf":
         return ROWS[name].good
     pytest.importorskip("pypdf", reason="reading PDF is optional: install comity[pdf]")
-    return pdf()
+    return _PDF
 
 
 def reads(row: Row, data: bytes) -> None:
