@@ -318,8 +318,18 @@ def test_a_text_that_is_turned_round_is_read_and_told(alone: Party, tmp_path: Pa
 def test_what_a_rule_means_is_said(alone: Party, tmp_path: Path) -> None:
     tree = {"Event": event(attribute("pattern-in-traffic", "x")), "beside": 1}
     (tmp_path / "in.json").write_text(json.dumps(tree))
-    assert "beside-event (the file has something beside" in alone("ingest", tmp_path / "in.json", "--source", "s").out
+    assert "beside-event (beside an event" in alone("ingest", tmp_path / "in.json", "--source", "s").out
     pattern = "[domain-name:value = 'a.example' AND ipv4-addr:value = '192.0.2.1']"
     (tmp_path / "in.json").write_bytes(stated(pattern=pattern))
     said = alone("ingest", tmp_path / "in.json", "--source", "s", "--format", "stix").out
     assert "pattern not simple (a value alone is no match" in said
+
+
+def test_a_part_that_only_describes_is_not_told_as_a_note(alone: Party, tmp_path: Path) -> None:
+    size = attribute("size-in-bytes", "17") | {"object_relation": "size-in-bytes", "to_ids": True}
+    tree = event(attribute("domain", "a.example"))
+    tree["Object"] = [{"name": "file", "meta-category": "file", "uuid": "5f0e1a52-0000-4000-8000-000000000005"}]
+    tree["Object"][0]["Attribute"] = [size]
+    (tmp_path / "in.json").write_text(json.dumps({"Event": tree}))
+    said = alone("ingest", tmp_path / "in.json", "--source", "s").out
+    assert "1 changed: to-ids (" in said and "kept as a note" not in said
